@@ -1,0 +1,38 @@
+"""Command line of the event contracts."""
+
+from typing import Annotated
+
+import typer
+from clickwatch_service import UserError, run_cli
+
+from clickwatch_events.registry import Registry, RegistryUnavailable
+from clickwatch_events.schemas import NAMES, subject
+
+app = typer.Typer(help="The event contracts of clickwatch.", no_args_is_help=True)
+
+
+@app.callback()
+def main() -> None:
+    """The event contracts of clickwatch."""
+
+
+@app.command()
+def register(
+    registry_url: Annotated[
+        str, typer.Option("--registry", envvar="SCHEMA_REGISTRY_URL", help="Confluent-compatible API of the registry.")
+    ] = "http://localhost:8085/apis/ccompat/v7",
+    wait_seconds: Annotated[float, typer.Option(help="How long to wait for the registry.")] = 60,
+) -> None:
+    """Register every released schema and set each subject to FULL_TRANSITIVE; safe to repeat."""
+    registry = Registry(registry_url)
+    try:
+        registry.wait(wait_seconds, say=lambda line: typer.echo(line, err=True))
+        for name in NAMES:
+            for version, schema_id in registry.register(name).items():
+                typer.echo(f"{subject(name)} v{version} has id {schema_id}")
+    except RegistryUnavailable as error:
+        raise UserError(str(error)) from None
+
+
+if __name__ == "__main__":
+    run_cli(app)

@@ -1,0 +1,55 @@
+import signal
+import subprocess
+import sys
+
+PROGRAM = """
+import typer
+from clickwatch_service import UserError, run_cli, stop_on_signals
+
+app = typer.Typer()
+
+@app.command()
+def fail() -> None:
+    raise UserError("PORT=9092 is in use: stop the other program or set PORT")
+
+@app.command()
+def bug() -> None:
+    raise RuntimeError("ours")
+
+@app.command()
+def wait() -> None:
+    stop = stop_on_signals()
+    print("ready", flush=True)
+    stop.wait()
+    print("stopped in order")
+
+run_cli(app)
+"""
+
+
+def run(command: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([sys.executable, "-c", PROGRAM, command], capture_output=True, text=True, timeout=60)
+
+
+def test_what_a_user_can_fix_is_one_line() -> None:
+    done = run("fail")
+
+    assert done.returncode == 1
+    assert done.stderr == "error: PORT=9092 is in use: stop the other program or set PORT\n"
+
+
+def test_a_bug_of_ours_keeps_its_trace() -> None:
+    done = run("bug")
+
+    assert done.returncode == 1
+    assert "RuntimeError" in done.stderr
+
+
+def test_sigterm_lets_the_program_end_in_order() -> None:
+    with subprocess.Popen([sys.executable, "-c", PROGRAM, "wait"], stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+        process.send_signal(signal.SIGTERM)
+
+        assert process.stdout.read() == "stopped in order\n"
+        assert process.wait(timeout=30) == 0
