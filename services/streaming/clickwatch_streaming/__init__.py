@@ -1,0 +1,1 @@
+"""Speed layer: flash-sale alerts in about a second, and the event lake every minute."""

@@ -1,0 +1,151 @@
+"""Kafka messages to events: each decoded with the schema it was written with, bad ones told apart.
+
+Decoding runs in the JVM (Spark's `from_avro`); Python only builds the plan, so a new writer schema
+needs a new plan with its id in `writers`.
+"""
+
+import json
+from collections.abc import Mapping
+from datetime import timedelta
+from enum import StrEnum
+from functools import reduce
+
+from clickwatch_events.avro import READER_VERSION
+from clickwatch_events.schemas import EVENTS, schema_text
+from pyspark.sql import Column, DataFrame
+from pyspark.sql import functions as F
+from pyspark.sql.avro.functions import from_avro
+
+from clickwatch_streaming.settings import UnknownEventType
+
+HEARTBEAT_KEY = b"clickwatch-heartbeat"
+HEADER_BYTES = 5
+EVENT_FIELDS = (
+    "event_id",
+    "user_id",
+    "product_id",
+    "product_category",
+    "event_type",
+    "timestamp",
+    "session_id",
+    "price_minor",
+    "currency",
+)
+
+
+class BadReason(StrEnum):
+    """Why a message is no event; HEARTBEAT is the one that is no fault and no dead letter."""
+
+    HEARTBEAT = "heartbeat"
+    EMPTY_VALUE = "empty_value"
+    BAD_FRAMING = "bad_framing"
+    UNKNOWN_SCHEMA_ID = "unknown_schema_id"
+    UNDECODABLE_BODY = "undecodable_body"
+    FUTURE_TIMESTAMP = "future_timestamp"
+    UNKNOWN_EVENT_TYPE = "unknown_event_type"
+
+
+def reader_schema(fields: tuple[str, ...] = EVENT_FIELDS) -> str:
+    """The events' schema pinned in this release, cut down to `fields`.
+
+    Avro skips what a reader does not ask for, which costs less than reading it.
+    """
+    schema = json.loads(schema_text(EVENTS, READER_VERSION))
+    schema["fields"] = [field for field in schema["fields"] if field["name"] in fields]
+    return json.dumps(schema)
+
+
+def header(schema_id: int) -> bytes:
+    """The five bytes before an Avro body: magic 0 and the schema's id (Confluent framing)."""
+    return b"\0" + schema_id.to_bytes(4, "big")
+
+
+def decoded(
+    messages: DataFrame,
+    writers: Mapping[int, str],
+    *,
+    max_future: timedelta,
+    unknown_event_type: UnknownEventType = UnknownEventType.KEEP,
+    fields: tuple[str, ...] = EVENT_FIELDS,
+) -> DataFrame:
+    """Every message with its event's fields, or with `bad_reason` saying why it is none.
+
+    `messages` has the Kafka source's columns; `writers` maps schema ids to the schemas they were
+    written with. Columns out: `fields`, schema_id (null without a frame), kafka_partition,
+    kafka_offset, kafka_timestamp, key, value, bad_reason (null for a good event).
+    Rules and their order: spec, speed layer, bad events. Where `bad_reason` is not null the event's
+    fields may be null.
+    """
+    framed = messages.select(
+        F.col("partition").alias("kafka_partition"),
+        F.col("offset").alias("kafka_offset"),
+        F.col("timestamp").alias("kafka_timestamp"),
+        "key",
+        "value",
+        _event(writers, reader_schema(fields)).alias("event"),
+    )
+    opened = framed.select(
+        *(F.col(f"event.{name}").alias(name) for name in fields),
+        _schema_id(writers).alias("schema_id"),
+        "kafka_partition",
+        "kafka_offset",
+        "kafka_timestamp",
+        "key",
+        "value",
+    )
+    return opened.withColumn("bad_reason", _bad_reason(writers, max_future, unknown_event_type))
+
+
+def good_events(decoded_messages: DataFrame) -> DataFrame:
+    """Only the events, with the columns of `decoded`."""
+    return decoded_messages.where(F.col("bad_reason").isNull())
+
+
+def _event(writers: Mapping[int, str], reader: str) -> Column:
+    """The decoded record; null where no writer matches, all its fields null where it is broken."""
+    body = F.substring("value", HEADER_BYTES + 1, 2**31 - 1)
+    options = {"avroSchema": reader, "mode": "PERMISSIVE"}
+    cases = [(_written_with(i), from_avro(body, schema, options)) for i, schema in writers.items()]
+    if not cases:
+        return from_avro(F.lit(None).cast("binary"), reader, options)
+    first, *rest = cases
+    return reduce(lambda chain, case: chain.when(*case), rest, F.when(*first))
+
+
+def _written_with(schema_id: int) -> Column:
+    return F.startswith(F.col("value"), F.lit(header(schema_id)))
+
+
+def _schema_id(writers: Mapping[int, str]) -> Column:
+    # Known ids are told by comparing bytes; the costly conversion is for the few that are not.
+    unknown = F.when(_is_framed(), F.conv(F.hex(F.substring("value", 2, 4)), 16, 10).cast("int"))
+    known = sorted(writers)
+    if not known:
+        return unknown
+    first, *rest = ((_written_with(i), F.lit(i)) for i in known)
+    return reduce(lambda chain, case: chain.when(*case), rest, F.when(*first)).otherwise(unknown)
+
+
+def _is_framed() -> Column:
+    return (F.length("value") >= HEADER_BYTES) & F.startswith(F.col("value"), F.lit(b"\0"))
+
+
+def _bad_reason(
+    writers: Mapping[int, str], max_future: timedelta, unknown_event_type: UnknownEventType
+) -> Column:
+    value, event_time = F.col("value"), F.col("timestamp")
+    is_heartbeat = value.isNull() & (F.col("key") == F.lit(HEARTBEAT_KEY))
+    is_future = event_time > F.col("kafka_timestamp") + F.lit(max_future)
+    reason = (
+        F.when(event_time.isNotNull() & ~is_future, F.lit(None).cast("string"))
+        .when(is_heartbeat, BadReason.HEARTBEAT)
+        .when(value.isNull() | (F.length(value) == 0), BadReason.EMPTY_VALUE)
+        .when(~_is_framed(), BadReason.BAD_FRAMING)
+        .when(~F.col("schema_id").isin(sorted(writers)), BadReason.UNKNOWN_SCHEMA_ID)
+        .when(event_time.isNull(), BadReason.UNDECODABLE_BODY)
+        .otherwise(BadReason.FUTURE_TIMESTAMP)
+    )
+    if unknown_event_type is UnknownEventType.KEEP:
+        return reason
+    is_unknown = F.col("event_type") == "unknown"
+    return F.when(reason.isNull() & is_unknown, BadReason.UNKNOWN_EVENT_TYPE).otherwise(reason)

@@ -1,0 +1,82 @@
+"""The one Spark session of the service: what is set on it, and why."""
+
+import os
+import re
+import shutil
+from pathlib import Path
+
+from clickwatch_service import UserError
+from pyspark.sql import SparkSession
+
+from clickwatch_streaming.connectors import connector_jars
+from clickwatch_streaming.settings import Settings
+
+STATE_STORE = "org.apache.spark.sql.execution.streaming.state.RocksDBStateStoreProvider"
+
+
+def spark_session(settings: Settings, topic_partitions: int = 1) -> SparkSession:
+    """Spark with the connectors, in UTC, with a task slot for every task of both queries.
+
+    `topic_partitions` is how many partitions KAFKA_TOPIC has. Raises UserError where no Java or no
+    connectors are found, or where SPARK_MASTER has too few slots.
+    """
+    require_java()
+    jars = connector_jars(settings.spark_jars_dir)
+    builder = SparkSession.builder.master(master(settings, topic_partitions)).appName("clickwatch")
+    for key, value in _configuration(settings, jars).items():
+        builder = builder.config(key, value)
+    spark = builder.getOrCreate()
+    spark.sparkContext.setLogLevel(settings.spark_log_level)
+    return spark
+
+
+def require_java() -> Path:
+    """The Java that Spark will use: JAVA_HOME's, else the one on the PATH.
+
+    Raises UserError where there is none.
+    """
+    home = os.environ.get("JAVA_HOME")
+    found = shutil.which("java", path=str(Path(home, "bin")) if home else None)
+    if found is None:
+        where = f"JAVA_HOME={home} has no bin/java" if home else "no java on the PATH"
+        raise UserError(f"{where}: Spark needs a Java from 17 to 24; install one or set JAVA_HOME")
+    return Path(found)
+
+
+def master(settings: Settings, topic_partitions: int) -> str:
+    """SPARK_MASTER with slots enough: every task of a Real-Time query holds one for good.
+
+    Its tasks are one for each partition of the topic and one for each partition of its two
+    shuffles; the lake query needs some beside them. `local[*]` is widened to that (the operating
+    system shares the cores among them); a stated number that is too small is an error.
+    """
+    realtime = topic_partitions + 2 * settings.shuffle_partitions
+    needed = realtime + max(2, os.cpu_count() or 1)
+    if settings.spark_master == "local[*]":
+        return f"local[{needed}]"
+    stated = re.fullmatch(r"local(?:\[(\d+)\])?", settings.spark_master)
+    if stated and int(stated[1] or 1) < realtime + 1:
+        raise UserError(
+            f"SPARK_MASTER={settings.spark_master!r}: must be local[*] or have at least "
+            f"{realtime + 1} slots, {realtime} of them for the alert query"
+        )
+    return settings.spark_master
+
+
+def _configuration(settings: Settings, jars: list[Path]) -> dict[str, str]:
+    return {
+        "spark.jars": ",".join(str(jar) for jar in jars),
+        "spark.driver.memory": settings.spark_driver_memory,
+        "spark.driver.bindAddress": "127.0.0.1",
+        "spark.driver.host": "127.0.0.1",
+        "spark.ui.enabled": "true" if settings.spark_ui_port else "false",
+        "spark.ui.port": str(settings.spark_ui_port),
+        "spark.ui.showConsoleProgress": "false",
+        "spark.sql.session.timeZone": "UTC",
+        "spark.sql.shuffle.partitions": str(settings.shuffle_partitions),
+        "spark.sql.streaming.stateStore.providerClass": STATE_STORE,
+        # Real-Time Mode asks for format 2; micro-batches write it too, so that both can go on
+        # from one checkpoint (decision record 0003).
+        "spark.sql.streaming.stateStore.checkpointFormatVersion": "2",
+        "spark.sql.streaming.stateStore.rocksdb.changelogCheckpointing.enabled": "true",
+    }

@@ -1,0 +1,90 @@
+"""The environment of the streaming service, parsed once."""
+
+from datetime import timedelta
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+from clickwatch_service import Duration, ServiceSettings
+from pydantic import AfterValidator, Field, ValidationInfo, field_validator
+
+
+class Trigger(StrEnum):
+    """How the alert query runs."""
+
+    AUTO = "auto"
+    REALTIME = "realtime"
+    MICROBATCH = "microbatch"
+
+
+class UnknownEventType(StrEnum):
+    """What happens to an event whose type this release does not know."""
+
+    KEEP = "keep"
+    REJECT = "reject"
+
+
+def _positive(duration: timedelta) -> timedelta:
+    if duration <= timedelta(0):
+        raise ValueError("must be longer than 0 seconds")
+    return duration
+
+
+PositiveDuration = Annotated[Duration, AfterValidator(_positive)]
+
+
+class Settings(ServiceSettings):
+    """Each field is the environment variable of its name in upper case; README.md explains them."""
+
+    kafka_bootstrap_servers: str = "localhost:9092"
+    kafka_topic: str = "clickstream-events"
+    dlq_topic: str = ""
+    alerts_topic: str = "flash-sale-alerts"
+    schema_registry_url: str = "http://localhost:8085/apis/ccompat/v7"
+    database_url: str = "postgresql://clickwatch@localhost:5432/clickwatch"
+    data_dir: Path = Path("./var/data")
+
+    spark_master: str = "local[*]"
+    spark_jars_dir: Path | None = None
+    spark_driver_memory: str = Field("1500m", pattern=r"^\d+[mg]$")
+    spark_log_level: str = Field("ERROR", pattern=r"^(ERROR|WARN|INFO|DEBUG)$")
+    spark_ui_port: int = Field(0, ge=0, le=65535)
+    shuffle_partitions: int = Field(2, ge=1)
+
+    window_duration: PositiveDuration = timedelta(minutes=10)
+    slide_duration: PositiveDuration = timedelta(minutes=5)
+    watermark: PositiveDuration = timedelta(minutes=10)
+    max_future: PositiveDuration = timedelta(minutes=5)
+    views_threshold: int = Field(100, ge=0)
+    purchases_threshold: int = Field(5, ge=1)
+    unknown_event_type: UnknownEventType = UnknownEventType.KEEP
+
+    trigger: Trigger = Trigger.AUTO
+    checkpoint_interval: Annotated[Duration, Field(ge=timedelta(seconds=5))] = timedelta(minutes=5)
+    lake_interval: PositiveDuration = timedelta(seconds=60)
+    heartbeat_interval: PositiveDuration | None = None
+    registry_poll_interval: PositiveDuration = timedelta(seconds=5)
+    wait_timeout: PositiveDuration = timedelta(seconds=120)
+
+    @field_validator("slide_duration")
+    @classmethod
+    def _slide_fits_window(cls, slide: timedelta, info: ValidationInfo) -> timedelta:
+        window = info.data.get("window_duration")
+        if window is not None and slide > window:
+            raise ValueError(f"must be at most WINDOW_DURATION, {window.total_seconds():g} seconds")
+        return slide
+
+    @property
+    def dead_letter_topic(self) -> str:
+        """Where messages go that cannot be decoded or trusted; DLQ_TOPIC or `KAFKA_TOPIC-dlq`."""
+        return self.dlq_topic or f"{self.kafka_topic}-dlq"
+
+    @property
+    def lake_dir(self) -> Path:
+        """Folder of the Parquet lake."""
+        return self.data_dir / "lake"
+
+    @property
+    def checkpoints_dir(self) -> Path:
+        """Folder of Spark's checkpoints, one sub-folder per query."""
+        return self.data_dir / "checkpoints"
