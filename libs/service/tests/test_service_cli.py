@@ -1,20 +1,26 @@
+import os
 import signal
 import subprocess
 import sys
 
-PROGRAM = """
 import typer
 from clickwatch_service import UserError, run_cli, stop_on_signals
 
+# Pants hands the import path to this process alone.
+ENVIRONMENT = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
+
 app = typer.Typer()
+
 
 @app.command()
 def fail() -> None:
     raise UserError("PORT=9092 is in use: stop the other program or set PORT")
 
+
 @app.command()
 def bug() -> None:
     raise RuntimeError("ours")
+
 
 @app.command()
 def wait() -> None:
@@ -23,12 +29,11 @@ def wait() -> None:
     stop.wait()
     print("stopped in order")
 
-run_cli(app)
-"""
-
 
 def run(command: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([sys.executable, "-c", PROGRAM, command], capture_output=True, text=True, timeout=60)
+    return subprocess.run(
+        [sys.executable, __file__, command], capture_output=True, text=True, timeout=60, env=ENVIRONMENT
+    )
 
 
 def test_what_a_user_can_fix_is_one_line() -> None:
@@ -46,10 +51,16 @@ def test_a_bug_of_ours_keeps_its_trace() -> None:
 
 
 def test_sigterm_lets_the_program_end_in_order() -> None:
-    with subprocess.Popen([sys.executable, "-c", PROGRAM, "wait"], stdout=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(
+        [sys.executable, __file__, "wait"], stdout=subprocess.PIPE, text=True, env=ENVIRONMENT
+    ) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "ready\n"
         process.send_signal(signal.SIGTERM)
 
         assert process.stdout.read() == "stopped in order\n"
         assert process.wait(timeout=30) == 0
+
+
+if __name__ == "__main__":
+    run_cli(app)

@@ -1,0 +1,52 @@
+# Macros for BUILD files: a package says what is special about it, these say the rest.
+
+
+def library(package, resolves=["default"], dependencies=[]):
+    """A package under libs/: its modules for each resolve that uses them, its tests once."""
+    python_sources(
+        name="lib",
+        sources=[f"{package}/**/*.py"],
+        resolve=parametrize(*resolves),
+        dependencies=dependencies,
+    )
+    python_tests(name="tests", sources=["tests/test_*.py"], resolve=resolves[0])
+
+
+def service(name, package, version, resolve="default", dependencies=[], test_dependencies=[], test_packages=[], **test_options):
+    """A package under services/: its modules, its program NAME.pex, its tests.
+
+    `./pants run services/NAME -- …` runs it; `./pants peek services/NAME` tells its version.
+    """
+    # Another service is known by a topic, a table or a file. Tests may start its program, never import it.
+    outside = ("//libs/**", "//schemas/**", "//3rdparty/**")
+    __dependencies_rules__(
+        ({"type": "python_tests"}, "/**", *outside, "//services/*:*", "!*"),
+        ("*", "/**", *outside, "!*"),
+    )
+    python_sources(
+        name="lib",
+        sources=[f"{package}/**/*.py"],
+        resolve=resolve,
+        dependencies=dependencies,
+    )
+    pex_binary(
+        name=name,
+        entry_point=f"{package}/__main__.py",
+        dependencies=[":lib"],
+        resolve=resolve,
+        output_path=f"{name}.pex",
+        # Packed, an edit rebuilds kilobytes; as a venv, a start costs nothing extra.
+        layout="packed",
+        execution_mode="venv",
+        include_tools=True,
+        tags=[f"version={version}"],
+    )
+    python_test_utils(name="test_utils", sources=["tests/conftest.py"], resolve=resolve)
+    python_tests(
+        name="tests",
+        sources=["tests/test_*.py"],
+        resolve=resolve,
+        dependencies=test_dependencies,
+        runtime_package_dependencies=test_packages,
+        **test_options,
+    )
