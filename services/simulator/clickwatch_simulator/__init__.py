@@ -1,0 +1,1 @@
+"""Makes realistic shop traffic with known contents."""

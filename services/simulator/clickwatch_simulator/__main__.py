@@ -1,0 +1,241 @@
+"""Command line: `python -m clickwatch_simulator stream | backfill | replay`."""
+
+import secrets
+from contextlib import ExitStack
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from clickwatch_events.avro import EventEncoder
+from clickwatch_service import UserError, load_settings, run_cli, stop_on_signals
+from structlog import get_logger
+
+from clickwatch_simulator import when
+from clickwatch_simulator.delivery import Pace, deliver
+from clickwatch_simulator.flash_sales import flash_sale
+from clickwatch_simulator.jsonl import DayFiles, ReplacedDay
+from clickwatch_simulator.kafka import EventTopic, encoders
+from clickwatch_simulator.ledger import Ledger, write_ledger
+from clickwatch_simulator.pacing import FullSpeed, WallClock
+from clickwatch_simulator.progress import Progress
+from clickwatch_simulator.scenarios import Mishaps, troubled, untroubled
+from clickwatch_simulator.settings import Settings
+from clickwatch_simulator.shoppers import Shop, Shoppers
+
+app = typer.Typer(help="Makes realistic shop traffic with known contents.", no_args_is_help=True)
+log = get_logger()
+
+Seed = Annotated[int | None, typer.Option(min=0, help="Same seed, same shoppers; none: a new one, which is logged.")]
+FlashSales = Annotated[
+    list[str] | None, typer.Option("--flash-sale", help="Product many view and few buy, such as product_7; repeatable.")
+]
+Retracted = Annotated[
+    list[str] | None,
+    typer.Option("--flash-sale-retracted", help="Like --flash-sale, but later purchases end the alert; repeatable."),
+]
+Duplicates = Annotated[float, typer.Option(help="Share of events sent twice.")]
+OutOfOrder = Annotated[float, typer.Option(help="Share of events sent up to five minutes after newer ones.")]
+Late = Annotated[float, typer.Option(help="Share of events sent when their windows have closed.")]
+LateBy = Annotated[str, typer.Option(help="How late those are at least.")]
+Future = Annotated[float, typer.Option(help="Additional events by clocks far ahead, as a share.")]
+PoisonShare = Annotated[float, typer.Option("--poison", help="Additional undecodable messages, as a share.")]
+V1Share = Annotated[float, typer.Option(min=0, max=1, help="Share of sessions that write schema version 1.")]
+LedgerFile = Annotated[Path | None, typer.Option("--ledger", help="Write what was sent to this JSON file.")]
+
+
+def _shop(
+    settings: Settings,
+    seed: int | None,
+    start_ms: int,
+    rate: float,
+    v1_share: float,
+    flash_sales: list[str] | None,
+    retracted: list[str] | None,
+) -> Shop:
+    if seed is None:
+        seed = secrets.randbelow(2**32)
+        log.info("seed_chosen", seed=seed)
+    return Shop(
+        seed=seed,
+        start_ms=start_ms,
+        rate=rate,
+        users=settings.num_users,
+        product_count=settings.num_products,
+        v1_share=v1_share,
+        flash_sales=tuple(
+            flash_sale(
+                product,
+                settings.num_products,
+                retracted=is_retracted,
+                views_threshold=settings.views_threshold,
+                purchases_threshold=settings.purchases_threshold,
+                window_seconds=settings.window_duration.total_seconds(),
+            )
+            for named, is_retracted in ((flash_sales, False), (retracted, True))
+            for product in named or []
+        ),
+    )
+
+
+def _run(
+    settings: Settings,
+    shop: Shop,
+    mishaps: Mishaps,
+    events: int | None,
+    pace: Pace,
+    *,
+    kafka: bool,
+    log_files: DayFiles | ReplacedDay | None,
+    ledger_file: Path | None,
+    options: dict[str, object],
+) -> bool:
+    """Send a shop's events; return whether all were."""
+    mishaps.check(shop.rate, settings.window_duration, settings.watermark)
+    ledger = (
+        Ledger(settings.window_duration, settings.slide_duration, settings.watermark, days=log_files is not None)
+        if ledger_file
+        else None
+    )
+    versions = encoders(settings) if kafka else {version: EventEncoder(version, version) for version in (1, 2)}
+    topic = EventTopic(settings, versions) if kafka else None
+    blocks = Shoppers(shop).blocks()
+    batches = troubled(blocks, events, shop, mishaps, versions) if mishaps.any else untroubled(blocks, events)
+    try:
+        with Progress("events", events) as progress:
+            finished = deliver(batches, pace, progress, topic, log_files, ledger)
+    finally:
+        if ledger is not None and ledger_file is not None:
+            records, acknowledged = (topic.records, topic.acknowledged) if topic else (0, 0)
+            write_ledger(ledger_file, ledger.as_json(shop.seed, options, records, acknowledged))
+    log.info(
+        "run_finished" if finished else "run_stopped",
+        messages=progress.count,
+        per_second=round(progress.rate),
+        acknowledged=topic.acknowledged if topic else None,
+        log_lines=log_files.lines if log_files else None,
+        seed=shop.seed,
+    )
+    return finished
+
+
+@app.command()
+def stream(
+    ctx: typer.Context,
+    rate: Annotated[
+        float | None, typer.Option(help="Events a second of event time; default 1 / SIMULATOR_INTERVAL.")
+    ] = None,
+    events: Annotated[int | None, typer.Option(min=1, help="Stop after so many; default: go on.")] = None,
+    duration: Annotated[str | None, typer.Option(help="Stop after so much event time, such as 10m.")] = None,
+    start_time: Annotated[
+        str | None,
+        typer.Option(help="Event time of the first: now, -30m, or ISO-8601. The past is caught up with at full speed."),
+    ] = None,
+    fast: Annotated[bool, typer.Option("--fast", help="Do not wait at all; needs --events or --duration.")] = False,
+    seed: Seed = None,
+    flash_sale: FlashSales = None,
+    flash_sale_retracted: Retracted = None,
+    duplicates: Duplicates = 0.0,
+    out_of_order: OutOfOrder = 0.0,
+    late: Late = 0.0,
+    late_by: LateBy = "1h",
+    future: Future = 0.0,
+    poison: PoisonShare = 0.0,
+    v1_share: V1Share = 0.2,
+    kafka: Annotated[bool, typer.Option(help="Send to Kafka.")] = True,
+    jsonl: Annotated[bool, typer.Option(help="Append to DATA_DIR/logs/clickstream_DAY.jsonl.")] = True,
+    ledger: LedgerFile = None,
+) -> None:
+    """Make traffic as it happens, to Kafka and the daily log."""
+    stop = stop_on_signals()
+    settings = load_settings(Settings).checked()
+    rate = 1 / settings.simulator_interval if rate is None else rate
+    if not 0 < rate <= 1_000_000:
+        raise UserError(f"--rate={rate:g}: must be more than 0 and at most 1000000 events a second")
+    if duration is not None:
+        if events is not None:
+            raise UserError("--events and --duration: give one of the two")
+        events = max(1, int(when.duration("--duration", duration).total_seconds() * rate))
+    now = datetime.now(UTC)
+    start_ms = when.instant_ms("--start-time", start_time or "now", now)
+    if fast:
+        if events is None:
+            raise UserError("--fast without --events or --duration would run ahead of the clock: give one of the two")
+        # Ten seconds to spare: duplicates of the last events are sent after them.
+        span = timedelta(seconds=events / rate + 10)
+        if start_time is None:
+            start_ms = round((now - span).timestamp() * 1000)
+        elif kafka and start_ms + span / timedelta(milliseconds=1) > now.timestamp() * 1000:
+            raise UserError(
+                f"--start-time={start_time}: {events} events at {rate:g} a second end in the future, where they "
+                f"would be dead letters: start at {(now - span).isoformat(timespec='seconds')} or before"
+            )
+    shop = _shop(settings, seed, start_ms, rate, v1_share, flash_sale, flash_sale_retracted)
+    mishaps = Mishaps(duplicates, out_of_order, late, future, poison, when.duration("--late-by", late_by))
+    with ExitStack() as outputs:
+        _run(
+            settings,
+            shop,
+            mishaps,
+            events,
+            FullSpeed(stop) if fast else WallClock(stop),
+            kafka=kafka,
+            log_files=outputs.enter_context(DayFiles(settings.logs)) if jsonl else None,
+            ledger_file=ledger,
+            options=_options(ctx, rate=rate, start_time=start_ms),
+        )
+
+
+@app.command()
+def backfill(
+    ctx: typer.Context,
+    date: Annotated[str, typer.Option(help="The UTC day: YYYY-MM-DD or yesterday.")],
+    events: Annotated[int, typer.Option(min=1, help="How many events, spread over the day.")] = 100_000,
+    seed: Seed = None,
+    flash_sale: FlashSales = None,
+    flash_sale_retracted: Retracted = None,
+    duplicates: Duplicates = 0.0,
+    out_of_order: OutOfOrder = 0.0,
+    late: Late = 0.0,
+    late_by: LateBy = "1h",
+    poison: PoisonShare = 0.0,
+    v1_share: V1Share = 0.2,
+    kafka: Annotated[bool, typer.Option(help="Send to Kafka too.")] = False,
+    jsonl: Annotated[bool, typer.Option(help="Replace the day's file.")] = True,
+    ledger: LedgerFile = None,
+) -> None:
+    """Make a whole past day at once; its JSONL file is replaced when the day is complete."""
+    stop = stop_on_signals()
+    settings = load_settings(Settings).checked()
+    now = datetime.now(UTC)
+    day = when.utc_day("--date", date, now)
+    if day >= now.date():
+        raise UserError(f"--date={date}: the day is not over: give a day before {now.date()} (UTC)")
+    start_ms = when.midnight_ms(day)
+    rate = events / timedelta(days=1).total_seconds()
+    shop = _shop(settings, seed, start_ms, rate, v1_share, flash_sale, flash_sale_retracted)
+    mishaps = Mishaps(duplicates, out_of_order, late, 0.0, poison, when.duration("--late-by", late_by))
+    with ExitStack() as outputs:
+        finished = _run(
+            settings,
+            shop,
+            mishaps,
+            events,
+            FullSpeed(stop),
+            kafka=kafka,
+            log_files=outputs.enter_context(ReplacedDay(settings.logs, day.isoformat())) if jsonl else None,
+            ledger_file=ledger,
+            options=_options(ctx, rate=rate, start_time=start_ms),
+        )
+        if not finished:
+            raise UserError(f"stopped before the day was complete: the log of {day} is as it was; run again")
+
+
+def _options(ctx: typer.Context, **worked_out: object) -> dict[str, object]:
+    """Return the options of this run as the ledger records them."""
+    given = {name: str(value) if isinstance(value, Path) else value for name, value in ctx.params.items()}
+    return given | worked_out
+
+
+if __name__ == "__main__":
+    run_cli(app)
