@@ -1,13 +1,18 @@
 """Command line: `python -m clickwatch_simulator stream | backfill | replay`."""
 
+import gc
+import math
 import secrets
-from contextlib import ExitStack
+from collections.abc import Iterable, Iterator
+from contextlib import nullcontext
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from clickwatch_events.avro import EventEncoder
+from clickwatch_events.jsonl import iso_timestamp
 from clickwatch_service import UserError, load_settings, run_cli, stop_on_signals
 from structlog import get_logger
 
@@ -17,9 +22,11 @@ from clickwatch_simulator.flash_sales import flash_sale
 from clickwatch_simulator.jsonl import DayFiles, ReplacedDay
 from clickwatch_simulator.kafka import EventTopic, encoders
 from clickwatch_simulator.ledger import Ledger, write_ledger
-from clickwatch_simulator.pacing import FullSpeed, WallClock
+from clickwatch_simulator.mappings import MAPPINGS
+from clickwatch_simulator.pacing import FullSpeed, RecordedSpeed, WallClock
 from clickwatch_simulator.progress import Progress
-from clickwatch_simulator.scenarios import Mishaps, troubled, untroubled
+from clickwatch_simulator.replay import Rejects, Replay, RowFormat, rows
+from clickwatch_simulator.scenarios import Batch, Mishaps, troubled, untroubled
 from clickwatch_simulator.settings import Settings
 from clickwatch_simulator.shoppers import Shop, Shoppers
 
@@ -78,45 +85,58 @@ def _shop(
     )
 
 
-def _run(
-    settings: Settings,
-    shop: Shop,
-    mishaps: Mishaps,
-    events: int | None,
-    pace: Pace,
-    *,
-    kafka: bool,
-    log_files: DayFiles | ReplacedDay | None,
-    ledger_file: Path | None,
-    options: dict[str, object],
-) -> bool:
-    """Send a shop's events; return whether all were."""
-    mishaps.check(shop.rate, settings.window_duration, settings.watermark)
-    ledger = (
-        Ledger(settings.window_duration, settings.slide_duration, settings.watermark, days=log_files is not None)
-        if ledger_file
-        else None
-    )
+@dataclass(frozen=True)
+class _Outputs:
+    """Where a run goes to."""
+
+    settings: Settings
+    encoders: dict[int, EventEncoder]
+    topic: EventTopic | None
+    log_files: DayFiles | ReplacedDay | None
+    ledger_file: Path | None
+
+    def run(
+        self, batches: Iterable[Batch], pace: Pace, total: int | None, seed: int | None, options: dict[str, object]
+    ) -> bool:
+        """Send batches; return whether all were. The ledger is written however it ends."""
+        settings, topic, log_files = self.settings, self.topic, self.log_files
+        windows = (settings.window_duration, settings.slide_duration, settings.watermark)
+        ledger = Ledger(*windows, days=log_files is not None) if self.ledger_file else None
+        try:
+            with Progress("events", total) as progress:
+                finished = deliver(batches, pace, progress, topic, log_files, ledger)
+        finally:
+            if ledger is not None and self.ledger_file is not None:
+                records, acknowledged = (topic.records, topic.acknowledged) if topic else (0, 0)
+                write_ledger(self.ledger_file, ledger.as_json(seed, options, records, acknowledged))
+        log.info(
+            "run_finished" if finished else "run_stopped",
+            messages=progress.count,
+            per_second=round(progress.rate),
+            acknowledged=topic.acknowledged if topic else None,
+            log_lines=log_files.lines if log_files else None,
+            seed=seed,
+        )
+        return finished
+
+
+def _outputs(
+    settings: Settings, log_files: DayFiles | ReplacedDay | None, ledger_file: Path | None, *, kafka: bool
+) -> _Outputs:
+    """Connect.
+
+    Raises:
+        UserError: a server is not there within WAIT_TIMEOUT.
+    """
     versions = encoders(settings) if kafka else {version: EventEncoder(version, version) for version in (1, 2)}
-    topic = EventTopic(settings, versions) if kafka else None
+    return _Outputs(settings, versions, EventTopic(settings, versions) if kafka else None, log_files, ledger_file)
+
+
+def _batches(outputs: _Outputs, shop: Shop, mishaps: Mishaps, events: int | None) -> Iterator[Batch]:
     blocks = Shoppers(shop).blocks()
-    batches = troubled(blocks, events, shop, mishaps, versions) if mishaps.any else untroubled(blocks, events)
-    try:
-        with Progress("events", events) as progress:
-            finished = deliver(batches, pace, progress, topic, log_files, ledger)
-    finally:
-        if ledger is not None and ledger_file is not None:
-            records, acknowledged = (topic.records, topic.acknowledged) if topic else (0, 0)
-            write_ledger(ledger_file, ledger.as_json(shop.seed, options, records, acknowledged))
-    log.info(
-        "run_finished" if finished else "run_stopped",
-        messages=progress.count,
-        per_second=round(progress.rate),
-        acknowledged=topic.acknowledged if topic else None,
-        log_lines=log_files.lines if log_files else None,
-        seed=shop.seed,
-    )
-    return finished
+    if mishaps.any:
+        return troubled(blocks, events, shop, mishaps, outputs.encoders)
+    return untroubled(blocks, events)
 
 
 @app.command()
@@ -147,7 +167,6 @@ def stream(
     ledger: LedgerFile = None,
 ) -> None:
     """Make traffic as it happens, to Kafka and the daily log."""
-    stop = stop_on_signals()
     settings = load_settings(Settings).checked()
     rate = 1 / settings.simulator_interval if rate is None else rate
     if not 0 < rate <= 1_000_000:
@@ -172,18 +191,13 @@ def stream(
             )
     shop = _shop(settings, seed, start_ms, rate, v1_share, flash_sale, flash_sale_retracted)
     mishaps = Mishaps(duplicates, out_of_order, late, future, poison, when.duration("--late-by", late_by))
-    with ExitStack() as outputs:
-        _run(
-            settings,
-            shop,
-            mishaps,
-            events,
-            FullSpeed(stop) if fast else WallClock(stop),
-            kafka=kafka,
-            log_files=outputs.enter_context(DayFiles(settings.logs)) if jsonl else None,
-            ledger_file=ledger,
-            options=_options(ctx, rate=rate, start_time=start_ms),
-        )
+    mishaps.check(rate, settings.window_duration, settings.watermark)
+    with DayFiles(settings.logs) if jsonl else nullcontext() as log_files:
+        outputs = _outputs(settings, log_files, ledger, kafka=kafka)
+        stop = stop_on_signals()
+        pace = FullSpeed(stop) if fast else WallClock(stop)
+        options = _options(ctx, rate=rate, start_time=iso_timestamp(start_ms))
+        outputs.run(_batches(outputs, shop, mishaps, events), pace, events, shop.seed, options)
 
 
 @app.command()
@@ -205,7 +219,6 @@ def backfill(
     ledger: LedgerFile = None,
 ) -> None:
     """Make a whole past day at once; its JSONL file is replaced when the day is complete."""
-    stop = stop_on_signals()
     settings = load_settings(Settings).checked()
     now = datetime.now(UTC)
     day = when.utc_day("--date", date, now)
@@ -215,27 +228,84 @@ def backfill(
     rate = events / timedelta(days=1).total_seconds()
     shop = _shop(settings, seed, start_ms, rate, v1_share, flash_sale, flash_sale_retracted)
     mishaps = Mishaps(duplicates, out_of_order, late, 0.0, poison, when.duration("--late-by", late_by))
-    with ExitStack() as outputs:
-        finished = _run(
-            settings,
-            shop,
-            mishaps,
-            events,
-            FullSpeed(stop),
-            kafka=kafka,
-            log_files=outputs.enter_context(ReplacedDay(settings.logs, day.isoformat())) if jsonl else None,
-            ledger_file=ledger,
-            options=_options(ctx, rate=rate, start_time=start_ms),
-        )
-        if not finished:
+    mishaps.check(rate, settings.window_duration, settings.watermark)
+    with ReplacedDay(settings.logs, day.isoformat()) if jsonl else nullcontext() as log_files:
+        outputs = _outputs(settings, log_files, ledger, kafka=kafka)
+        options = _options(ctx, rate=rate, start_time=iso_timestamp(start_ms))
+        batches = _batches(outputs, shop, mishaps, events)
+        if not outputs.run(batches, FullSpeed(stop_on_signals()), events, shop.seed, options):
             raise UserError(f"stopped before the day was complete: the log of {day} is as it was; run again")
+
+
+@app.command()
+def replay(
+    ctx: typer.Context,
+    file: Annotated[Path, typer.Argument(help="CSV or JSON lines, also gzipped.")],
+    mapping: Annotated[str, typer.Option(help=f"Ready-made columns: {', '.join(MAPPINGS)}.")] = "clickwatch",
+    column: Annotated[
+        list[str] | None, typer.Option(help="FIELD=COLUMN, such as time=ts or category=group,brand; repeatable.")
+    ] = None,
+    type_: Annotated[
+        list[str] | None,
+        typer.Option("--type", help="THEIRS=OURS, such as cart=add_to_cart; THEIRS= skips; repeatable."),
+    ] = None,
+    currency: Annotated[str | None, typer.Option(help="Currency of prices that do not say.")] = None,
+    row_format: Annotated[RowFormat, typer.Option("--format", help="Unless the name tells.")] = RowFormat.AUTO,
+    speed: Annotated[str, typer.Option(help="recorded, max, or a factor such as 60.")] = "recorded",
+    start_time: Annotated[
+        str | None, typer.Option(help="Move all times so that the first event happens then: now, -30m or ISO-8601.")
+    ] = None,
+    events: Annotated[int | None, typer.Option(min=1, help="Stop after so many.")] = None,
+    rejects: Annotated[
+        Path | None, typer.Option(help="Where bad rows go; default DATA_DIR/quarantine/replay_FILE.jsonl.")
+    ] = None,
+    kafka: Annotated[bool, typer.Option(help="Send to Kafka.")] = True,
+    jsonl: Annotated[bool, typer.Option(help="Append to DATA_DIR/logs/clickstream_DAY.jsonl.")] = True,
+    ledger: LedgerFile = None,
+) -> None:
+    """Send a file of a real shop; a second replay sends the same event ids again, so nothing counts twice."""
+    settings = load_settings(Settings).checked()
+    if mapping not in MAPPINGS:
+        raise UserError(f"--mapping={mapping}: must be one of {', '.join(MAPPINGS)}")
+    columns = MAPPINGS[mapping].changed(column or [], type_ or [], currency)
+    factor = _speed_factor(speed)
+    first_at_ms = None if start_time is None else when.instant_ms("--start-time", start_time, datetime.now(UTC))
+    source = rows(file, row_format)
+    aside = Rejects(rejects or settings.data_dir / "quarantine" / f"replay_{file.name}.jsonl")
+    replayed = Replay(source, columns, aside, events)
+    with DayFiles(settings.logs) if jsonl else nullcontext() as log_files:
+        outputs = _outputs(settings, log_files, ledger, kafka=kafka)
+        stop = stop_on_signals()
+        pace = FullSpeed(stop) if factor is None else RecordedSpeed(stop, factor)
+        batches = replayed.batches(first_at_ms, settings.watermark, with_fates=ledger is not None)
+        outputs.run(batches, pace, events, None, _options(ctx))
+    if replayed.skipped:
+        log.info("rows_skipped", count=replayed.skipped, reason="types that are no event of ours")
+    if aside.count:
+        log.warning("bad_rows_kept_aside", count=aside.count, file=str(aside.path))
+
+
+def _speed_factor(speed: str) -> float | None:
+    """Return how many times faster than recorded; None: as fast as possible."""
+    if speed == "max":
+        return None
+    try:
+        factor = 1.0 if speed == "recorded" else float(speed)
+    except ValueError:
+        factor = math.nan
+    if not 0 < factor < math.inf:
+        raise UserError(f"--speed={speed}: must be recorded, max or a factor above 0 such as 60")
+    return factor
 
 
 def _options(ctx: typer.Context, **worked_out: object) -> dict[str, object]:
     """Return the options of this run as the ledger records them."""
-    given = {name: str(value) if isinstance(value, Path) else value for name, value in ctx.params.items()}
+    given = {name: str(value) if isinstance(value, Path | RowFormat) else value for name, value in ctx.params.items()}
     return given | worked_out
 
 
 if __name__ == "__main__":
+    # Events come and go by the hundred thousand and never form cycles: looking for cycles among
+    # them cost a third of the run.
+    gc.set_threshold(1_000_000)
     run_cli(app)

@@ -1,10 +1,11 @@
 """One run: from batches of items to the outputs, at a pace, until the end or a stop."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from datetime import timedelta
 from typing import Protocol
 
 import numpy as np
+from clickwatch_service import UserError
 from numpy.typing import NDArray
 
 from clickwatch_simulator.ledger import Ledger
@@ -72,7 +73,7 @@ def deliver(
     """
     barrier = round(_BARRIER / timedelta(milliseconds=1))
     era: int | None = None
-    for items, due_ms, fates in batches:
+    for items, due_ms, fates in _flushed_when_broken(batches, topic, log_files):
         at = 0
         while at < len(items):
             upto = pace.due(due_ms, at)
@@ -96,6 +97,22 @@ def deliver(
                 log_files.flush()
     _flush(topic, log_files)
     return True
+
+
+def _flushed_when_broken(
+    batches: Iterable[Batch], topic: KafkaOutput | None, log_files: LogOutput | None
+) -> Iterator[Batch]:
+    """Return the batches; if their source breaks off, what came before is safe first."""
+    source = iter(batches)
+    while True:
+        try:
+            batch = next(source, None)
+        except UserError:
+            _flush(topic, log_files)
+            raise
+        if batch is None:
+            return
+        yield batch
 
 
 def _count(ledger: Ledger, items: list[Item], fates: NDArray[np.uint8] | None) -> None:

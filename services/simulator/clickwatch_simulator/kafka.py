@@ -79,7 +79,11 @@ class EventTopic:
         return self.records - self.failed - len(self._producer)
 
     def send(self, items: list[Item]) -> None:
-        """Hand items to the producer; waits while its queue is full."""
+        """Hand items to the producer; waits while its queue is full.
+
+        Raises:
+            UserError: earlier messages were not acknowledged.
+        """
         produce, topic = self._producer.produce, self._topic
         encode_v1, encode_v2, keys = self._encode_v1, self._encode_v2, self._keys
         for item in items:
@@ -96,6 +100,8 @@ class EventTopic:
                 self._produce_when_there_is_room(value, key)
         self.records += len(items)
         self._producer.poll(0)
+        if self.failed:
+            self.flush()
 
     def flush(self) -> None:
         """Return once every message is acknowledged or has failed.

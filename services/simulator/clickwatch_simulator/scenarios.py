@@ -19,7 +19,7 @@ from clickwatch_service import UserError
 from numpy.typing import NDArray
 
 from clickwatch_simulator.poison import KINDS, Poison, Sound, poison
-from clickwatch_simulator.shoppers import Shop, uuids
+from clickwatch_simulator.shoppers import Block, Shop, uuids
 
 _OUT_OF_ORDER_SECONDS = (30.0, 270.0)
 """Sent that much later: out of order beyond doubt, and within the five minutes that always count."""
@@ -118,14 +118,12 @@ class Mishaps:
             )
 
 
-def untroubled(blocks: Iterable[list[Event]], events: int | None) -> Iterator[Batch]:
+def untroubled(blocks: Iterable[Block], events: int | None) -> Iterator[Batch]:
     """Return the first `events` events (None: all), each on time."""
     left = events
     for block in blocks:
-        taken = block if left is None else block[:left]
-        if taken:
-            due_ms = np.fromiter((event.timestamp_ms for event in taken), dtype=np.int64, count=len(taken))
-            yield Batch(list(taken), due_ms, None)
+        taken: list[Item] = [*block.events[:left]]
+        yield Batch(taken, block.times_ms[:left], None)
         if left is not None:
             left -= len(taken)
             if left == 0:
@@ -162,7 +160,7 @@ class _Queue:
 
 
 def troubled(
-    blocks: Iterable[list[Event]], events: int | None, shop: Shop, mishaps: Mishaps, encoders: dict[int, EventEncoder]
+    blocks: Iterable[Block], events: int | None, shop: Shop, mishaps: Mishaps, encoders: dict[int, EventEncoder]
 ) -> Iterator[Batch]:
     """Return the events with their mishaps, all of them sent by the end of the run.
 
