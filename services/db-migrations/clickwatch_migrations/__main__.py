@@ -34,9 +34,7 @@ def upgrade(
         driver_connection = connection.connection.driver_connection
         assert driver_connection is not None
         set_passwords(driver_connection, passwords)
-    structlog.get_logger().info(
-        "upgraded_database", before=before, after=after, passwords_set=len(passwords)
-    )
+    structlog.get_logger().info("upgraded_database", before=before, after=after, passwords_set=len(passwords))
 
 
 @app.command()

@@ -40,9 +40,7 @@ def set_passwords(connection: Connection[object], passwords: list[RolePassword])
         UserError: the role belongs to another owner.
     """
     for entry in passwords:
-        hashed = connection.pgconn.encrypt_password(
-            entry.password.encode(), entry.role.encode(), b"scram-sha-256"
-        )
+        hashed = connection.pgconn.encrypt_password(entry.password.encode(), entry.role.encode(), b"scram-sha-256")
         statement = sql.SQL("ALTER ROLE {} PASSWORD {}").format(
             sql.Identifier(entry.role), sql.Literal(hashed.decode())
         )

@@ -1,0 +1,1 @@
+"""The batch layer: the exact picture of a whole UTC day."""

@@ -1,0 +1,123 @@
+-- A day's JSONL as table `lines`: a row for each line that is not blank, in the order of the file, with a
+-- verdict. Every column is read as JSON text, because a typed column would take 17 or true for a name and
+-- round 5.7 to 6; with ignore_errors a line that is no JSON object becomes a row of NULLs, never no row.
+
+-- the text a JSON string stands for; NULL for anything else, for a NUL character (PostgreSQL stores none)
+-- and for more than 1024 bytes (no index takes them). Escapes are rare and dear, so they come second.
+CREATE MACRO string_value(json) AS
+    CASE
+        WHEN starts_with(json, '"') AND NOT contains(json, '\') AND strlen(json) <= 1026
+        THEN substring(json, 2, strlen(json) - 2)
+        WHEN starts_with(json, '"') AND NOT contains(json ->> '$', chr(0)) AND strlen(json ->> '$') <= 1024
+        THEN json ->> '$'
+    END;
+
+-- whole numbers within ±10^15
+CREATE MACRO whole_number(json) AS
+    CASE
+        WHEN NOT contains(json, '.') AND NOT contains(json, 'e') AND strlen(json) <= 16
+        THEN try_cast(json AS BIGINT)
+    END;
+
+-- an instant with an offset; without one it would not say when
+CREATE MACRO instant(value) AS
+    CASE
+        WHEN ends_with(value, 'Z')
+            OR CASE
+                WHEN substring(value, -6, 1) IN ('+', '-') THEN substring(value, -3, 1) = ':'
+                ELSE regexp_matches(value, ':\d\d(\.\d+)?[+-]\d\d(\d\d)?$')
+            END
+        THEN try_cast(value AS TIMESTAMPTZ)
+    END;
+
+CREATE TYPE event_type AS ENUM ('view', 'add_to_cart', 'purchase', 'unknown');
+CREATE TYPE verdict AS ENUM ('event', 'other_day', 'malformed', 'duplicate');
+
+CREATE TABLE lines AS
+SELECT
+    -- 16 bytes an id: the UUID it is, else a hash as wide; an empty one is none
+    CASE
+        WHEN event_id <> '' THEN coalesce(try_cast(event_id AS UUID), CAST(md5(event_id) AS UUID))
+    END AS event_id,
+    user_id,
+    product_id,
+    product_category,
+    event_type,
+    price_minor,
+    currency,
+    CASE
+        WHEN user_id IS NULL OR product_id IS NULL OR product_category IS NULL OR event_type IS NULL
+            OR happened_at IS NULL OR NOT optional_fields_are_valid THEN CAST('malformed' AS verdict)
+        WHEN happened_at >= CAST($day AS TIMESTAMPTZ)
+            AND happened_at < CAST($next_day AS TIMESTAMPTZ) THEN CAST('event' AS verdict)
+        ELSE CAST('other_day' AS verdict)
+    END AS verdict
+FROM (
+    SELECT
+        string_value(event_id) AS event_id,
+        string_value(user_id) AS user_id,
+        string_value(product_id) AS product_id,
+        string_value(product_category) AS product_category,
+        -- a type newer than this release counts as unknown, as Avro readers see it
+        CASE event_type
+            WHEN '"view"' THEN CAST('view' AS event_type)
+            WHEN '"add_to_cart"' THEN CAST('add_to_cart' AS event_type)
+            WHEN '"purchase"' THEN CAST('purchase' AS event_type)
+            ELSE CASE WHEN string_value(event_type) IS NOT NULL THEN CAST('unknown' AS event_type) END
+        END AS event_type,
+        instant(string_value("timestamp")) AS happened_at,
+        whole_number(price_minor) AS price_minor,
+        string_value(currency) AS currency,
+        (event_id IS NULL OR string_value(event_id) IS NOT NULL)
+            AND (price_minor IS NULL OR whole_number(price_minor) IS NOT NULL)
+            AND (currency IS NULL OR string_value(currency) IS NOT NULL) AS optional_fields_are_valid
+    FROM (
+        SELECT
+            CAST(event_id AS VARCHAR) AS event_id,
+            CAST(user_id AS VARCHAR) AS user_id,
+            CAST(product_id AS VARCHAR) AS product_id,
+            CAST(product_category AS VARCHAR) AS product_category,
+            CAST(event_type AS VARCHAR) AS event_type,
+            CAST("timestamp" AS VARCHAR) AS "timestamp",
+            CAST(price_minor AS VARCHAR) AS price_minor,
+            CAST(currency AS VARCHAR) AS currency
+        FROM read_json(
+            $log,
+            format = 'newline_delimited',
+            ignore_errors = true,
+            columns = {
+                'event_id': 'JSON', 'user_id': 'JSON', 'product_id': 'JSON', 'product_category': 'JSON',
+                'event_type': 'JSON', 'timestamp': 'JSON', 'price_minor': 'JSON', 'currency': 'JSON'
+            }
+        )
+    )
+);
+
+-- Of lines with one event id the first of the file counts. Only ids that occur twice are looked at by line:
+-- sorting all of them would cost more than the rest of the analysis.
+CREATE TABLE repeated_ids AS
+SELECT event_id
+FROM lines
+WHERE verdict = 'event' AND event_id IS NOT NULL
+GROUP BY event_id
+HAVING count(*) > 1;
+
+UPDATE lines
+SET verdict = 'duplicate'
+WHERE rowid IN (
+    SELECT line
+    FROM (
+        SELECT
+            lines.rowid AS line,
+            row_number() OVER (PARTITION BY event_id ORDER BY lines.rowid) AS occurrence
+        FROM lines
+        SEMI JOIN repeated_ids USING (event_id)
+        WHERE verdict = 'event'
+    )
+    WHERE occurrence > 1
+);
+
+CREATE VIEW events AS
+SELECT user_id, product_id, product_category, event_type, price_minor, currency
+FROM lines
+WHERE verdict = 'event';
