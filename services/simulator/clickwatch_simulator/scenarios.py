@@ -202,7 +202,9 @@ def _plan(
 ) -> None:
     """Put events first, first+1, … and what goes with them into the queue."""
     numbers = first + np.arange(len(items), dtype=np.int64)
-    drawn = rng.random((5, len(items)))
+    # One row an event and a generator a kind of extra: a run cut short starts as the whole one.
+    drawn = rng.random((len(items), 4)).T
+    future_rng, poison_rng = rng.spawn(2)
     fates = np.full(len(items), Fate.ON_TIME, dtype=np.uint8)
     positions: NDArray[np.float64] = numbers.astype(np.float64)
     last = np.inf if total is None else total - 1
@@ -229,10 +231,10 @@ def _plan(
         chosen = np.flatnonzero(np.diff(picks))
         models = [items[at] for at in chosen.tolist()]
         if name == "future":
-            extra: list[Item] = _from_future(models, rng)
+            extra: list[Item] = _from_future(models, future_rng)
             fate = Fate.FUTURE
         else:
-            extra = _spoiled(models, int(picks[0]), encoders, rng)
+            extra = _spoiled(models, int(picks[0]), encoders, poison_rng)
             fate = Fate.ON_TIME
         queue.add(numbers[chosen].astype(np.float64) + offset, np.full(len(chosen), fate, dtype=np.uint8), extra)
 
@@ -240,7 +242,7 @@ def _plan(
 def _from_future(models: list[Item], rng: np.random.Generator) -> list[Item]:
     """Return one view by a fast clock for each event."""
     ids = uuids(np.frombuffer(rng.bytes(16 * len(models)), dtype=np.uint8).reshape(-1, 16))
-    ahead = rng.integers(_FUTURE_MS, _FUTURE_MS + _FUTURE_SPREAD_MS, len(models)).tolist()
+    ahead = [_FUTURE_MS + int(event_id[:8], 16) * _FUTURE_SPREAD_MS // 2**32 for event_id in ids]
     return [
         model._replace(event_id=event_id, event_type=EventType.VIEW, timestamp_ms=model.timestamp_ms + ms)
         for model, event_id, ms in zip(models, ids, ahead, strict=True)

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from clickwatch_simulator.catalogue import CURRENCY, popularity, products
 from clickwatch_simulator.flash_sales import FLASH_VIEWS_A_SESSION, FlashSale, FlashSessions
 
-SESSIONS_A_BLOCK = 4096
+SESSIONS_A_BLOCK = 1024
 _MOST_JOURNEYS = 5
 """A session looks at 1 … 5 products, three on average."""
 _SECOND_VIEW = 0.4
@@ -32,6 +32,10 @@ _EVENTS_A_JOURNEY = 1 + _SECOND_VIEW + _CART + _CART * _BUY
 EVENTS_A_SESSION = (1 + _MOST_JOURNEYS) / 2 * _EVENTS_A_JOURNEY
 _LONGEST_SESSION = _MOST_JOURNEYS * 4
 _THINKING_SECONDS = 8.0
+_SHORTEST_THOUGHT, _LONGEST_THOUGHT = 0.25, 1.75
+"""In mean thoughts."""
+_START_SPREAD = 0.5
+"""Of the distance between two sessions' starts."""
 
 Rng = np.random.Generator
 Ints = NDArray[np.int64]
@@ -140,7 +144,7 @@ class Shoppers:
         # Long enough to be human, short enough that a user's sessions never overlap.
         self._gap = min(
             _THINKING_SECONDS * shop.rate,
-            self._visits.distance * self._session_length / (1.75 * _LONGEST_SESSION + 1),
+            (self._visits.distance - _START_SPREAD) * self._session_length / (_LONGEST_THOUGHT * _LONGEST_SESSION),
         )
         self._popularity = popularity(shop.product_count, frozenset(sale.product for sale in shop.flash_sales))
         self._user_ids = np.array([f"user_{number}" for number in range(1, shop.users + 1)], dtype=object)
@@ -152,7 +156,7 @@ class Shoppers:
         self._currencies = np.array([None, CURRENCY], dtype=object)
 
     def blocks(self) -> Iterator[Block]:
-        """Return the events in order, without end, some ten thousand at once."""
+        """Return the events in order, without end, some thousand at once."""
         pending = self._block(0)
         emitted = 0
         block = 0
@@ -167,14 +171,14 @@ class Shoppers:
             pending = ordered.take(slice(cut, None)) + self._block(block)
 
     def _block(self, block: int) -> _Columns:
-        """Return the events of 4096 sessions."""
+        """Return the events of as many sessions as a block has."""
         shop = self._shop
         rng = np.random.default_rng([shop.seed, 1, block])
         # The same shopper at another time is another event: ids depend on the start too.
         id_rng = np.random.default_rng([shop.seed, 2, abs(shop.start_ms), block])
         session = np.arange(SESSIONS_A_BLOCK, dtype=np.int64) + block * SESSIONS_A_BLOCK
         user = self._visits.ring[session % len(self._visits.ring)]
-        start = (session + rng.random(len(session))) * self._session_length
+        start = (session + _START_SPREAD * rng.random(len(session))) * self._session_length
         version_2 = (rng.random(len(session)) >= shop.v1_share).astype(np.int64)
         session_id = np.array([f"s{shop.start_ms:x}-{number:x}" for number in session.tolist()], dtype=object)
         session_id[version_2 == 0] = None
@@ -197,7 +201,7 @@ class Shoppers:
         place = np.arange(len(journey)) - np.repeat(np.cumsum(events) - events, events)
         step = np.maximum(place - views[journey] + 1, 0)
         owner = of[journey]
-        walked = np.cumsum((0.25 + 1.5 * rng.random(len(journey))) * self._gap)
+        walked = np.cumsum(rng.uniform(_SHORTEST_THOUGHT, _LONGEST_THOUGHT, len(journey)) * self._gap)
         first = np.searchsorted(owner, np.arange(len(session)))
         return _Columns(
             position=start[owner] + (walked - walked[first][owner]),

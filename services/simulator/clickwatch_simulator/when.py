@@ -29,7 +29,11 @@ def instant_ms(option: str, text: str, now: datetime) -> int:
     if text == "now":
         moment = now
     elif text.startswith(("-", "+")):
-        moved = duration(option, text[1:])
+        try:
+            moved = parse_duration(text[1:])
+        except ValueError:
+            raise UserError(f"{option}={text}: after the sign must stand a duration such as 30m or 2 hours") from None
+        assert isinstance(moved, timedelta)
         moment = now - moved if text[0] == "-" else now + moved
     else:
         try:
