@@ -35,17 +35,6 @@ class Java:
         """The `java` command."""
         return self.home / "bin" / "java"
 
-    def faster_start(self, archive: Path) -> tuple[str, ...]:
-        """Return options that keep loaded classes in `archive` for the next start (Java 19 and newer)."""
-        if self.major < 19:
-            return ()
-        return (
-            "-XX:+AutoCreateSharedArchive",
-            f"-XX:SharedArchiveFile={archive}",
-            "-Xlog:cds=off",
-            "-Xlog:cds+dynamic=off",
-        )
-
 
 def java_at(home: Path) -> Java | None:
     """Return the Java installed at `home`; None when there is none that describes itself."""

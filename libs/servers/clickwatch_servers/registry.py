@@ -63,7 +63,6 @@ def start_registry(folder: Path, port: int, java: Java, program: Path, log_file:
                 f"-Xmx{heap_mb}m",
                 "-XX:+UseSerialGC",
                 "-XX:TieredStopAtLevel=1",
-                *java.faster_start(folder / "classes.jsa"),
                 *(f"-D{key}={value}" for key, value in options.items()),
                 "-jar",
                 str(program / "quarkus-run.jar"),

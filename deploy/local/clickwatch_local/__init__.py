@@ -1,0 +1,1 @@
+"""The whole of clickwatch on one machine, without Docker."""

@@ -1,0 +1,86 @@
+"""Command line: `./pants up [OPTIONS] [status | down]`."""
+
+import os
+import signal
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated
+
+import psutil
+import typer
+from clickwatch_service import UserError, load_settings, run_cli, stop_on_signals
+from clickwatch_service.settings import parse_duration
+
+from clickwatch_local import up
+from clickwatch_local.places import DataDir, Ports
+from clickwatch_local.settings import Settings
+from clickwatch_local.state import is_running, locked, read_state
+from clickwatch_local.status import status_lines
+
+app = typer.Typer(help="The whole of clickwatch on this machine.", add_completion=False)
+
+
+@app.callback(invoke_without_command=True)
+def main(
+    ctx: typer.Context,
+    data_dir: Annotated[Path, typer.Option(help="Keeps all state between runs.")] = Path("var"),
+    duration: Annotated[str | None, typer.Option(help="Stop after so long, such as '5 minutes'.")] = None,
+    rate: Annotated[float | None, typer.Option(help="Events a second; default: 1 / SIMULATOR_INTERVAL.")] = None,
+    reset: Annotated[bool, typer.Option("--reset", help="Delete all state first.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask before --reset.")] = False,
+    kafka_port: Annotated[int, typer.Option(envvar="KAFKA_PORT", min=1, max=65535)] = 9092,
+    registry_port: Annotated[int, typer.Option(envvar="REGISTRY_PORT", min=1, max=65535)] = 8085,
+    postgres_port: Annotated[int, typer.Option(envvar="POSTGRES_PORT", min=1, max=65535)] = 5432,
+) -> None:
+    """Start everything, show the alerts, stop everything on Ctrl-C."""
+    places = DataDir(data_dir)
+    ctx.obj = places
+    if ctx.invoked_subcommand is not None:
+        return
+    stop = stop_on_signals()
+    settings = load_settings(Settings)
+    lasts = None if duration is None else _duration(duration)
+    if rate is not None and rate <= 0:
+        raise UserError(f"--rate={rate:g}: must be more than 0 events a second")
+    if reset:
+        _reset(places, sure=yes)
+    up.run(settings, places, Ports(kafka_port, registry_port, postgres_port), stop, rate, lasts)
+
+
+@app.command()
+def status(ctx: typer.Context) -> None:
+    """Say what runs, how far behind it is, and its last error."""
+    for line in status_lines(ctx.obj):
+        typer.echo(line)
+
+
+@app.command()
+def down(ctx: typer.Context) -> None:
+    """Stop the stack that runs on the data folder, from another terminal."""
+    places: DataDir = ctx.obj
+    state = read_state(places)
+    if state is None or not is_running(places):
+        raise UserError(f"nothing runs on {places.folder}")
+    process = psutil.Process(state.pid)
+    os.kill(state.pid, signal.SIGTERM)
+    process.wait(120)
+
+
+def _reset(places: DataDir, sure: bool) -> None:
+    if not sure and not typer.confirm(f"Delete all events, tables and reports in {places.folder}?"):
+        raise UserError("--reset: nothing was deleted and nothing started")
+    with locked(places):
+        places.empty()
+
+
+def _duration(text: str) -> timedelta:
+    try:
+        parsed = parse_duration(text)
+    except ValueError as error:
+        raise UserError(f"--duration={text!r}: {error}") from None
+    assert isinstance(parsed, timedelta)
+    return parsed
+
+
+if __name__ == "__main__":
+    run_cli(app)

@@ -1,0 +1,155 @@
+"""The parts of the stack: started in order, watched, stopped in reverse order."""
+
+from datetime import UTC, datetime
+from os import getpid
+
+from clickwatch_events.registry import Registry
+from clickwatch_events.schemas import NAMES
+from clickwatch_servers import Command, Postgres, Process, find_java, start_kafka, start_postgres, start_registry
+from clickwatch_servers.cache import cache_dir
+from clickwatch_servers.java import spark_java_home
+from clickwatch_servers.kafka import kafka_jars, wait_for_kafka
+from clickwatch_servers.ports import HOST, require_free
+from clickwatch_servers.postgres import password, write_pgpass
+from clickwatch_servers.registry import registry_program, registry_url, wait_for_registry
+
+from clickwatch_local.places import DataDir, Ports
+from clickwatch_local.settings import Settings
+from clickwatch_local.state import Part, State, write_state
+from clickwatch_local.topics import create_topics
+
+OWNER, STREAMING, BATCH, READER = "clickwatch", "clickwatch_streaming", "clickwatch_batch", "clickwatch_reader"
+
+
+class Stack:
+    """What was started. Its methods start one part each and return before it is ready where they say so."""
+
+    def __init__(self, settings: Settings, places: DataDir, ports: Ports) -> None:
+        """Prepare a stack; nothing is started yet.
+
+        Raises:
+            UserError: a port is in use.
+        """
+        require_free(ports.kafka, "Kafka", "--kafka-port (KAFKA_PORT)")
+        require_free(ports.registry, "the Schema Registry", "--registry-port (REGISTRY_PORT)")
+        require_free(ports.postgres, "PostgreSQL", "--postgres-port (POSTGRES_PORT)")
+        self.settings = settings
+        self.places = places
+        self.ports = ports
+        self.connectors = cache_dir() / "spark-connectors"
+        self._spark_java = spark_java_home()
+        self._started: list[Process] = []
+        self._started_at = datetime.now(UTC)
+        for role in (OWNER, STREAMING, BATCH, READER):
+            password(places.passwords, role)
+        places.data.mkdir(exist_ok=True)
+
+    @property
+    def bootstrap(self) -> str:
+        """The broker's address."""
+        return f"{HOST}:{self.ports.kafka}"
+
+    @property
+    def registry(self) -> str:
+        """The Schema Registry's address."""
+        return registry_url(self.ports.registry)
+
+    def database_url(self, role: str) -> str:
+        """Return the database's address for a role; its password stands in PGPASSFILE."""
+        return f"postgresql://{role}@{HOST}:{self.ports.postgres}/clickwatch"
+
+    def start_servers(self) -> Postgres:
+        """Start PostgreSQL, Kafka and the registry side by side; they are not ready yet."""
+        java = find_java(21)
+        jars, program = kafka_jars(java), registry_program(java)
+        places, ports = self.places, self.ports
+        postgres = start_postgres(places.postgres, ports.postgres, places.passwords, places.log("postgres"))
+        write_pgpass(places.passwords, ports.postgres, places.pgpass)
+        self._add(postgres.process)
+        self._kafka = start_kafka(places.kafka, ports.kafka, java, jars, places.log("kafka"))
+        self._add(self._kafka)
+        self._registry = start_registry(places.registry, ports.registry, java, program, places.log("registry"))
+        self._add(self._registry)
+        return postgres
+
+    def wait_for_database(self, postgres: Postgres) -> None:
+        """Return once the database has its tables and roles."""
+        postgres.wait()
+        postgres.ensure_owner(OWNER)
+        environment = self._environment(OWNER) | {"ROLE_PASSWORDS_DIR": str(self.places.passwords)}
+        migrations = (*self.settings.migrations, "upgrade")
+        Process(Command("migrations", migrations, self.places.log("migrations"), environment)).require_success(120)
+
+    def wait_for_topics(self) -> None:
+        """Return once the broker has the topics."""
+        wait_for_kafka(self._kafka, self.ports.kafka)
+        create_topics(self.bootstrap)
+
+    def wait_for_schemas(self) -> None:
+        """Return once the registry knows the released schemas."""
+        wait_for_registry(self._registry, self.ports.registry)
+        registry = Registry(self.registry)
+        for name in NAMES:
+            registry.register(name)
+
+    def start_streaming(self) -> None:
+        """Start the speed layer; what it prints, a line for each change of an alert, goes to our own stdout."""
+        log, environment = self.places.log("streaming"), self._environment(STREAMING)
+        command = Command(
+            "streaming", (*self.settings.streaming, "run"), log, environment, stop_seconds=60, prints_for_us=True
+        )
+        self._add(Process(command))
+
+    def start_simulator(self, *arguments: str) -> None:
+        """Start the live simulator."""
+        log, environment = self.places.log("simulator"), self._environment(READER)
+        self._add(Process(Command("simulator", (*self.settings.simulator, *arguments), log, environment)))
+
+    def job(self, name: str, argv: tuple[str, ...], role: str) -> Process:
+        """Start something that does one thing and ends."""
+        return Process(Command(name, argv, self.places.log(name), self._environment(role)))
+
+    def require_running(self) -> None:
+        """Return if all parts run.
+
+        Raises:
+            ProcessDied: one ended; names it and shows the end of its log.
+        """
+        for process in self._started:
+            process.require_running()
+
+    def stop(self) -> None:
+        """Stop all parts, the last started first."""
+        for process in reversed(self._started):
+            process.stop()
+        self._write_state(stopped=True)
+
+    def _add(self, process: Process) -> None:
+        self._started.append(process)
+        self._write_state()
+
+    def _write_state(self, stopped: bool = False) -> None:
+        parts = (Part(name=one.command.name, pid=one.pid, log=one.command.log_file) for one in self._started)
+        state = State(
+            pid=getpid(),
+            started_at=self._started_at,
+            stopped_at=datetime.now(UTC) if stopped else None,
+            parts=tuple(parts),
+            kafka=self.bootstrap,
+            registry=self.registry,
+            database=self.database_url(READER),
+        )
+        write_state(self.places, state)
+
+    def _environment(self, role: str) -> dict[str, str]:
+        return {
+            "KAFKA_BOOTSTRAP_SERVERS": self.bootstrap,
+            "SCHEMA_REGISTRY_URL": self.registry,
+            "DATABASE_URL": self.database_url(role),
+            "PGPASSFILE": str(self.places.pgpass.absolute()),
+            "DATA_DIR": str(self.places.data.absolute()),
+            "SPARK_JARS_DIR": str(self.connectors),
+            "JAVA_HOME": str(self._spark_java),
+            # Lines appear as they are printed, also into a file.
+            "PYTHONUNBUFFERED": "1",
+        }

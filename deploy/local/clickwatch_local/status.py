@@ -1,0 +1,92 @@
+"""`status`: what runs, how far behind it is, its last error."""
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import psycopg
+from confluent_kafka import Consumer, KafkaException, TopicPartition
+
+from clickwatch_local.places import DataDir
+from clickwatch_local.state import Part, State, is_running, read_state
+
+_ERROR = re.compile(r'"level": ?"(?:error|critical)"|\bERROR\b|\bFATAL\b|^error: |\[error +\]')
+_LOOK_BACK_BYTES = 1_000_000
+_OFFSETS = 'SELECT consumer, topic, "partition", next_offset FROM stream_offsets ORDER BY 1, 2, 3'
+
+
+def status_lines(places: DataDir) -> Iterator[str]:
+    """Yield what a person at another terminal wants to know of the stack on a data folder."""
+    state = read_state(places)
+    if state is None:
+        yield f"nothing has run on {places.folder} yet: start it by `./pants up`"
+        return
+    running = is_running(places)
+    if running:
+        yield f"running since {state.started_at:%Y-%m-%d %H:%M:%S} UTC (process {state.pid})"
+    else:
+        ended = f"stopped at {state.stopped_at:%Y-%m-%d %H:%M:%S} UTC" if state.stopped_at else "ended without stopping"
+        yield f"not running: {ended}"
+    for part in state.parts:
+        yield f"{part.name:<16} {_process(part) if running else 'not running'}"
+        error = last_error(part.log)
+        if error is not None:
+            yield f"{'':<16} last error: {error}"
+    if running:
+        yield from _lag(state, places)
+
+
+def last_error(log: Path) -> str | None:
+    """Return the last line of a log that tells of an error, shortened; None if there is none."""
+    try:
+        with log.open("rb") as file:
+            file.seek(max(0, log.stat().st_size - _LOOK_BACK_BYTES))
+            lines = file.read().decode("utf-8", "replace").splitlines()
+    except OSError:
+        return None
+    for line in reversed(lines):
+        if _ERROR.search(line):
+            return _readable(line)
+    return None
+
+
+def _readable(line: str) -> str:
+    try:
+        fields = json.loads(line)
+        text = " ".join([str(fields.pop("timestamp", "")), str(fields.pop("event", "")), *map(str, fields.values())])
+    except (ValueError, AttributeError):
+        text = line
+    return text.strip()[:300]
+
+
+def _process(part: Part) -> str:
+    try:
+        process = psutil.Process(part.pid)
+        family = [process, *process.children(recursive=True)]
+        memory_mb = sum(one.memory_info().rss for one in family) / 1e6
+        cpu_seconds = sum(sum(one.cpu_times()[:2]) for one in family)
+    except psutil.Error:
+        return "not running"
+    return f"runs (process {part.pid}, {memory_mb:.0f} MB, {cpu_seconds:.0f} CPU-seconds)"
+
+
+def _lag(state: State, places: DataDir) -> Iterator[str]:
+    """Yield how many messages each reader of a topic has not dealt with yet, from its offsets in the database."""
+    try:
+        with psycopg.connect(state.database, passfile=str(places.pgpass), connect_timeout=3) as connection:
+            offsets = connection.execute(_OFFSETS).fetchall()
+        behind: dict[tuple[str, str], int] = {}
+        consumer = Consumer({"bootstrap.servers": state.kafka, "group.id": "clickwatch-status", "log_level": 0})
+        try:
+            for reader, topic, partition, next_offset in offsets:
+                _, end = consumer.get_watermark_offsets(TopicPartition(topic, partition), timeout=5)
+                behind[reader, topic] = behind.get((reader, topic), 0) + max(0, end - next_offset)
+        finally:
+            consumer.close()
+    except (psycopg.Error, KafkaException) as error:
+        yield f"lag unknown: {str(error).strip()}"
+        return
+    for (reader, topic), messages in behind.items():
+        yield f"{reader:<16} {messages} messages of {topic} behind"

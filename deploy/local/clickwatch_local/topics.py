@@ -1,0 +1,51 @@
+"""The topics of clickwatch as the local stack makes them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from clickwatch_service import UserError
+from confluent_kafka import KafkaError, KafkaException
+from confluent_kafka.admin import AdminClient
+from confluent_kafka.cimpl import NewTopic
+
+EVENTS = "clickstream-events"
+ALERTS = "flash-sale-alerts"
+
+
+@dataclass(frozen=True)
+class Topic:
+    """One topic.
+
+    Attributes:
+        name: its name.
+        partitions: how many.
+        config: what differs from the broker's defaults.
+    """
+
+    name: str
+    partitions: int
+    config: Mapping[str, str] = field(default_factory=dict)
+
+
+TOPICS = (
+    # The broker's own clock stamps events, so "in the future" does not depend on the producer's.
+    Topic(EVENTS, 2, {"message.timestamp.type": "LogAppendTime"}),
+    Topic(f"{EVENTS}-dlq", 1, {"retention.ms": "-1"}),
+    Topic(ALERTS, 1, {"cleanup.policy": "compact"}),
+)
+
+
+def create_topics(bootstrap: str, topics: tuple[Topic, ...] = TOPICS) -> None:
+    """Create the topics that are not there yet.
+
+    Raises:
+        UserError: the broker refuses one.
+    """
+    admin = AdminClient({"bootstrap.servers": bootstrap, "log_level": 0})
+    made = admin.create_topics([NewTopic(one.name, one.partitions, config=dict(one.config)) for one in topics])
+    for name, result in made.items():
+        try:
+            result.result(30)
+        except KafkaException as error:
+            if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
+                raise UserError(f"topic {name} cannot be created at {bootstrap}: {error.args[0].str()}") from error

@@ -1,0 +1,117 @@
+"""`up`: the order in which the stack comes up, and how it ends."""
+
+import threading
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from time import monotonic
+
+from clickwatch_servers import Process
+
+from clickwatch_local import yesterday
+from clickwatch_local.places import DataDir, Ports
+from clickwatch_local.settings import Settings
+from clickwatch_local.stack import STREAMING, Stack
+from clickwatch_local.state import State, locked, read_state
+
+CATCH_UP = timedelta(minutes=30)
+FLASH_SALE, RETRACTED_SALE = "product_7", "product_42"
+_LOOK_SECONDS = 0.25
+
+
+def run(
+    settings: Settings,
+    places: DataDir,
+    ports: Ports,
+    stop: threading.Event,
+    rate: float | None = None,
+    duration: timedelta | None = None,
+) -> None:
+    """Bring the stack up, keep it up until `stop` is set or `duration` is over, then bring it down.
+
+    Args:
+        settings: where the programs are.
+        places: the data folder; state of a run before is taken up.
+        ports: where the servers listen.
+        stop: set to end it.
+        rate: events a second; None: as SIMULATOR_INTERVAL says.
+        duration: how long to run, from the moment all is up.
+
+    Raises:
+        UserError: a part cannot be started, or ended by itself; all others are stopped then.
+    """
+    began = monotonic()
+    with locked(places):
+        before = read_state(places)
+        stack = Stack(settings, places, ports)
+        try:
+            for up in _bring_up(stack, before, rate):
+                _say(began, up)
+                if stop.is_set():
+                    return
+            _say(began, f"everything is up; data in {places.folder}, what each part says in {places.output}")
+            _say(began, "alerts follow as they change; Ctrl-C stops everything")
+            _watch(stack, stop, monotonic() + duration.total_seconds() if duration else None)
+        finally:
+            _say(began, "stopping")
+            stack.stop()
+            _say(began, "stopped")
+
+
+def _bring_up(stack: Stack, before: State | None, rate: float | None) -> Iterator[str]:
+    """Start the parts, yielding a line for each that is up.
+
+    What takes longest on the way to the first alert starts first: the servers side by side, then
+    Spark; its own start is longer than all that is left to do.
+    """
+    connectors = stack.job(
+        "connectors", (*stack.settings.streaming, "connectors", f"--to={stack.connectors}"), STREAMING
+    )
+    postgres = stack.start_servers()
+    stack.wait_for_database(postgres)
+    yield f"PostgreSQL       {stack.database_url('clickwatch_reader')}  (PGPASSFILE={stack.places.pgpass})"
+    stack.wait_for_topics()
+    yield f"Kafka            {stack.bootstrap}"
+    stack.wait_for_schemas()
+    yield f"Schema Registry  {stack.registry}"
+    connectors.require_success(300)
+    stack.start_streaming()
+    start = _first_event_time(stack, before, datetime.now(UTC))
+    arguments = [
+        f"--start-time={start.isoformat()}",
+        f"--flash-sale={FLASH_SALE}",
+        f"--flash-sale-retracted={RETRACTED_SALE}",
+    ]
+    arguments += ["--duplicates=0.01", "--out-of-order=0.02", "--poison=0.001"]
+    if rate is not None:
+        arguments.append(f"--rate={rate:g}")
+    stack.start_simulator("stream", *arguments)
+    yield f"simulator        events since {start:%H:%M:%S} UTC, a flash sale of {FLASH_SALE}"
+
+
+def _first_event_time(stack: Stack, before: State | None, now: datetime) -> datetime:
+    """Return where the live stream begins: some time back, so that windows fill and close at once.
+
+    It goes on where the run before ended, as events behind its watermark would be late. It does not
+    reach into yesterday while the backfill replaces that day's log.
+    """
+    start = now - CATCH_UP
+    if before is not None and before.stopped_at is not None:
+        start = max(start, before.stopped_at)
+    midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
+    if start < midnight and not yesterday.log_exists(stack, (midnight - timedelta(days=1)).date()):
+        return midnight
+    return start
+
+
+def _watch(stack: Stack, stop: threading.Event, deadline: float | None) -> None:
+    day = (datetime.now(UTC) - timedelta(days=1)).date()
+    analysis: Iterator[Process] = yesterday.analyse(stack, day)
+    while not stop.wait(_LOOK_SECONDS):
+        stack.require_running()
+        next(analysis, None)
+        if deadline is not None and monotonic() >= deadline:
+            return
+
+
+def _say(began: float, line: str) -> None:
+    print(f"[{monotonic() - began:6.1f} s] {line}", flush=True)

@@ -1,0 +1,42 @@
+"""Yesterday for the batch layer: its log is made, analysed and summed up while the stream runs."""
+
+from collections.abc import Iterator
+from datetime import date
+
+from clickwatch_servers import Process
+
+from clickwatch_local.stack import BATCH, READER, Stack
+
+EVENTS = 100_000
+
+
+def log_exists(stack: Stack, day: date) -> bool:
+    """Return whether the day's events are there already, from a run before."""
+    return (stack.places.data / "logs" / f"clickstream_{day}.jsonl").exists()
+
+
+def analyse(stack: Stack, day: date) -> Iterator[Process]:
+    """Make the day's log unless it is there, run the batch layer on it, print its text report.
+
+    Yields the process that it waits for, again and again until that has ended, so that the
+    caller can watch the rest of the stack meanwhile. (A child must be started by the main thread.)
+
+    Raises:
+        ProcessDied: a step failed.
+    """
+    if not log_exists(stack, day):
+        backfill = (*stack.settings.simulator, "backfill", f"--date={day}", f"--events={EVENTS}")
+        troubles = ("--duplicates=0.01", "--out-of-order=0.02", "--poison=0.0005")
+        yield from _until_success(stack.job("backfill", (*backfill, *troubles), READER))
+    yield from _until_success(stack.job("batch", (*stack.settings.batch, "run", f"--date={day}"), BATCH))
+    print(f"\nYesterday, as the batch layer sees it ({stack.places.data / 'reports'}):\n", flush=True)
+    print((stack.places.data / "reports" / f"summary_{day}.txt").read_text("utf-8"), flush=True)
+
+
+def _until_success(job: Process) -> Iterator[Process]:
+    try:
+        while job.exit_status is None:
+            yield job
+        job.require_success(timeout_seconds=0)
+    finally:
+        job.stop()

@@ -1,0 +1,142 @@
+"""`up` as a person meets it: it starts everything, and however it ends, nothing is left."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import psutil
+import psycopg
+import pytest
+from clickwatch_local.places import DataDir
+from clickwatch_local.state import State, read_state
+from clickwatch_servers.ports import HOST, free_port
+from tenacity import Retrying, retry_if_result, stop_after_delay, wait_fixed
+
+
+class Up:
+    """A running `up`."""
+
+    def __init__(self, folder: Path, *options: str) -> None:
+        self.places = DataDir(folder / "var")
+        self.output = folder / "up.txt"
+        self.ports = [free_port() for _ in range(3)]
+        named = zip(("--kafka-port", "--registry-port", "--postgres-port"), self.ports, strict=True)
+        arguments = [f"--data-dir={self.places.folder}", *(f"{option}={port}" for option, port in named), *options]
+        self.environment = {
+            **os.environ,
+            "PYTHONPATH": os.pathsep.join(sys.path),
+            "CLICKWATCH_DIST": os.environ.get("CLICKWATCH_DIST", "."),
+        }
+        self.command = [sys.executable, "-m", "clickwatch_local", *arguments]
+        with self.output.open("wb") as output:
+            self.process = subprocess.Popen(self.command, stdout=output, stderr=output, env=self.environment)
+
+    def ask(self, command: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [*self.command, command], env=self.environment, capture_output=True, text=True, timeout=60, check=False
+        )
+
+    def wait_for(self, text: str, timeout_seconds: float = 180) -> None:
+        self._wait(lambda: text in self.said, f"{text!r} in the output", timeout_seconds)
+
+    def wait_for_alert(self, timeout_seconds: float = 180) -> None:
+        self._wait(self._has_alert, "an alert in the table", timeout_seconds)
+
+    @property
+    def said(self) -> str:
+        return self.output.read_text()
+
+    @property
+    def state(self) -> State:
+        state = read_state(self.places)
+        assert state is not None
+        return state
+
+    def left(self) -> list[str]:
+        """What still runs or listens of what it started."""
+        running = [f"{part.name} runs" for part in self.state.parts if psutil.pid_exists(part.pid)]
+        listening = [f"port {port} answers" for port in self.ports if socket.socket().connect_ex((HOST, port)) == 0]
+        mine = [
+            f"process {one.pid} uses the folder"
+            for one in psutil.process_iter(["cmdline"])
+            if any(str(self.places.folder) in word for word in one.info["cmdline"] or [])
+        ]
+        return running + listening + mine
+
+    def _has_alert(self) -> bool:
+        try:
+            with psycopg.connect(self.state.database, passfile=str(self.places.pgpass)) as connection:
+                return bool(connection.execute("SELECT 1 FROM flash_sale_alerts LIMIT 1").fetchall())
+        except (psycopg.OperationalError, psycopg.errors.UndefinedTable, AssertionError):
+            return False
+
+    def _wait(self, condition: Callable[[], bool], wanted: str, timeout_seconds: float) -> None:
+        def settled() -> bool:
+            return condition() or self.process.poll() is not None
+
+        Retrying(
+            retry=retry_if_result(lambda done: not done), wait=wait_fixed(0.2), stop=stop_after_delay(timeout_seconds)
+        )(settled)
+        assert condition(), f"no {wanted} before it ended: {self.said}"
+
+
+@pytest.fixture
+def started(tmp_path: Path) -> Iterator[Up]:
+    up = Up(tmp_path, "--rate=20")
+    yield up
+    up.process.kill()
+    up.process.wait()
+
+
+def test_it_shows_alerts_and_yesterday_and_leaves_nothing_after_sigterm(started: Up) -> None:
+    started.wait_for("everything is up")
+    started.wait_for_alert()
+    started.wait_for("product_7")
+    started.wait_for("Yesterday")
+    status = started.ask("status").stdout
+    second = subprocess.run(started.command, env=started.environment, capture_output=True, text=True, check=False)
+    started.process.send_signal(signal.SIGTERM)
+
+    assert started.process.wait(120) == 0
+    assert started.left() == []
+    assert "streaming" in status
+    assert "messages of" in status
+    assert second.returncode == 1
+    assert "a stack already runs" in second.stderr
+    assert "not running: stopped at" in started.ask("status").stdout
+
+
+def test_a_part_that_dies_stops_everything_and_is_named_with_the_end_of_its_log(started: Up) -> None:
+    started.wait_for("everything is up")
+    simulator = next(part for part in started.state.parts if part.name == "simulator")
+
+    os.kill(simulator.pid, signal.SIGKILL)
+
+    assert started.process.wait(120) == 1
+    assert "error: simulator was ended by SIGKILL. The end of" in started.said
+    assert started.left() == []
+
+
+def test_a_port_in_use_is_named_with_who_needs_it_and_the_remedy(tmp_path: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind((HOST, 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+
+        up = Up(tmp_path, f"--kafka-port={port}")
+
+        assert up.process.wait(60) == 1
+    assert f"error: port {port}, which Kafka needs, is in use by" in up.said
+    assert "--kafka-port" in up.said
+    assert read_state(up.places) is None
+
+
+def test_a_duration_that_is_none_is_refused(tmp_path: Path) -> None:
+    up = Up(tmp_path, "--duration=soon")
+
+    assert up.process.wait(60) == 1
+    assert "error: --duration='soon': must be a duration such as" in up.said
