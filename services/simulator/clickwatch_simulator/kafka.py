@@ -164,7 +164,8 @@ class EventTopic:
     def _look_for_topic(self) -> None:
         broker = self._settings.kafka_bootstrap_servers
         try:
-            found = self._producer.list_topics(self._topic, timeout=5).topics[self._topic]
+            patience = min(5.0, self._settings.wait_timeout.total_seconds())
+            found = self._producer.list_topics(self._topic, timeout=patience).topics[self._topic]
         except KafkaException as error:
             raise _NotYet(
                 f"no Kafka broker answers at {broker} ({error.args[0].str()}): start it or set KAFKA_BOOTSTRAP_SERVERS"
