@@ -52,7 +52,7 @@ def downgrade(
 @app.command()
 def current() -> None:
     """Print the database's revision."""
-    with _engine(load_settings(Settings)).connect() as connection:
+    with locked_transaction(_engine(load_settings(Settings))) as connection:
         print(schema.current(connection) or "none")
 
 

@@ -6,8 +6,9 @@ from datetime import timedelta
 
 import structlog
 from clickwatch_service import UserError
+from psycopg.errors import InsufficientPrivilege
 from sqlalchemy import Connection, Engine, create_engine, text
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import OperationalError, ProgrammingError
 from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_after_delay, wait_fixed
 
 _LOCK_KEY = 0x636C69636B  # "click": one migration at a time in a database
@@ -56,10 +57,22 @@ def connect_when_ready(database_url: str, wait_timeout: timedelta) -> Engine:
 
 @contextmanager
 def locked_transaction(engine: Engine) -> Iterator[Connection]:
-    """Yield a connection in a transaction that no other migration of this database runs beside."""
-    with engine.begin() as connection:
-        connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK_KEY})
-        yield connection
+    """Yield a connection in a transaction that no other migration of this database runs beside.
+
+    Raises:
+        UserError: the database's role may not do what the block asks of it.
+    """
+    try:
+        with engine.begin() as connection:
+            connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK_KEY})
+            yield connection
+    except ProgrammingError as error:
+        if not isinstance(error.orig, InsufficientPrivilege):
+            raise
+        raise UserError(
+            f"DATABASE_URL={engine.url.render_as_string(hide_password=True)}: its role may not do this: "
+            f"{_reason(error)}; migrate as the owner of the database, a role with CREATEROLE"
+        ) from None
 
 
 def _connect_once(engine: Engine) -> None:

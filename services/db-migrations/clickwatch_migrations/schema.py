@@ -11,9 +11,7 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from alembic.util import CommandError
 from clickwatch_service import UserError
-from psycopg.errors import InsufficientPrivilege
 from sqlalchemy import Connection
-from sqlalchemy.exc import ProgrammingError
 
 _SCRIPTS = Path(__file__).parent / "revisions"
 
@@ -46,7 +44,7 @@ def upgrade(connection: Connection, revision: str) -> None:
     """Bring the database up to `revision`, a number or `head`.
 
     Raises:
-        UserError: there is no such revision, or the database's role may not do what it needs.
+        UserError: there is no such revision.
     """
     with _explained(revision):
         command.upgrade(_config(connection), revision)
@@ -56,8 +54,7 @@ def downgrade(connection: Connection, revision: str) -> None:
     """Bring the database down to `revision`, a number or `base` (nothing at all).
 
     Raises:
-        UserError: there is no such revision, it lies ahead of the database's, or the database's
-            role may not do what it needs.
+        UserError: there is no such revision, or it lies ahead of the database's.
     """
     with _explained(revision):
         command.downgrade(_config(connection), revision)
@@ -70,13 +67,6 @@ def _explained(revision: str) -> Iterator[None]:
     except CommandError as error:
         known = ", ".join(step.number for step in revisions())
         raise UserError(f"revision {revision!r}: {error}; known revisions: {known}") from None
-    except ProgrammingError as error:
-        if not isinstance(error.orig, InsufficientPrivilege):
-            raise
-        raise UserError(
-            f"DATABASE_URL: its role may not change the schema: {error.orig}; migrate as the owner "
-            "of the database, a role with CREATEROLE"
-        ) from None
 
 
 def _config(connection: Connection | None = None) -> Config:

@@ -1,0 +1,68 @@
+"""Running the command line, and reading a database's catalogue, as the tests of this package do."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import psycopg
+
+COLUMNS = """
+    SELECT table_name || '.' || column_name || ' ' || data_type
+        || coalesce('(' || numeric_precision || ',' || numeric_scale || ')', '') || ' ' || is_nullable
+    FROM information_schema.columns WHERE table_schema = 'public'
+"""
+CONSTRAINTS = """
+    SELECT conrelid::regclass || ' ' || pg_get_constraintdef(oid)
+    FROM pg_constraint WHERE connamespace = 'public'::regnamespace
+"""
+INDEXES = "SELECT indexdef FROM pg_indexes WHERE schemaname = 'public'"
+GRANTS = """
+    SELECT table_name || ' ' || grantee || ' ' || privilege_type
+    FROM information_schema.table_privileges WHERE table_schema = 'public'
+"""
+
+
+def migrate(database_url: str, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    """Return what `python -m clickwatch_migrations ARGUMENTS` did."""
+    environment = {"DATABASE_URL": database_url, "PYTHONPATH": ":".join(sys.path), "PATH": "/usr/bin", **variables}
+    return subprocess.run(
+        [sys.executable, "-m", "clickwatch_migrations", *arguments],
+        env=environment,
+        cwd=Path(__file__).parent,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+
+
+def upgrade(database_url: str, *arguments: str, **variables: str) -> None:
+    """Bring a database up, and fail with the program's own words."""
+    done = migrate(database_url, "upgrade", *arguments, **variables)
+    assert done.returncode == 0, done.stderr
+
+
+def downgrade(database_url: str, revision: str) -> None:
+    """Bring a database down, and fail with the program's own words."""
+    done = migrate(database_url, "downgrade", revision)
+    assert done.returncode == 0, done.stderr
+
+
+def catalogue(database_url: str) -> dict[str, list[str]]:
+    """Return all columns, constraints, indexes and grants of a database, as sorted text."""
+    queries = {"columns": COLUMNS, "constraints": CONSTRAINTS, "indexes": INDEXES, "grants": GRANTS}
+    with psycopg.connect(database_url) as connection:
+        return {
+            what: sorted(str(row[0]) for row in connection.execute(query) if "alembic_version" not in str(row[0]))
+            for what, query in queries.items()
+        }
+
+
+def roles(database_url: str) -> set[str]:
+    """Return the service roles the cluster has."""
+    with psycopg.connect(database_url) as connection:
+        found = connection.execute(
+            "SELECT rolname FROM pg_roles WHERE rolname IN"
+            " ('clickwatch_streaming', 'clickwatch_batch', 'clickwatch_reader')"
+        )
+        return {str(row[0]) for row in found}
