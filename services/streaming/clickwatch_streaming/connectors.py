@@ -56,8 +56,7 @@ def connector_jars(folder: Path | None) -> list[Path]:
     for jar in jars:
         if not jar.is_file():
             raise UserError(
-                f"{jar} is missing: fetch the connectors with "
-                f"`python -m clickwatch_streaming connectors --to {folder}`"
+                f"{jar} is missing: fetch the connectors with `python -m clickwatch_streaming connectors --to {folder}`"
             )
     return jars
 

@@ -3,6 +3,9 @@
 import os
 import re
 import shutil
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from clickwatch_service import UserError
@@ -10,6 +13,16 @@ from pyspark.sql import SparkSession
 
 from clickwatch_streaming.connectors import connector_jars
 from clickwatch_streaming.settings import Settings
+
+_LOG4J = """status = error
+rootLogger.level = {level}
+rootLogger.appenderRef.stderr.ref = stderr
+appender.stderr.type = Console
+appender.stderr.name = stderr
+appender.stderr.target = SYSTEM_ERR
+appender.stderr.layout.type = PatternLayout
+appender.stderr.layout.pattern = spark %d{{yyyy-MM-dd'T'HH:mm:ss}} %p %c{{1}}: %m%n%ex{{3}}
+"""
 
 STATE_STORE = "org.apache.spark.sql.execution.streaming.state.RocksDBStateStoreProvider"
 
@@ -22,12 +35,30 @@ def spark_session(settings: Settings, topic_partitions: int = 1) -> SparkSession
     """
     require_java()
     jars = connector_jars(settings.spark_jars_dir)
+    settings.checkpoints_dir.mkdir(parents=True, exist_ok=True)
+    logging = settings.checkpoints_dir / "log4j2.properties"
+    logging.write_text(_LOG4J.format(level=settings.spark_log_level.lower()))
     builder = SparkSession.builder.master(master(settings, topic_partitions)).appName("clickwatch")
-    for key, value in _configuration(settings, jars).items():
+    for key, value in _configuration(settings, jars, logging).items():
         builder = builder.config(key, value)
-    spark = builder.getOrCreate()
-    spark.sparkContext.setLogLevel(settings.spark_log_level)
-    return spark
+    with _signals_kept_from_children():
+        return builder.getOrCreate()
+
+
+@contextmanager
+def _signals_kept_from_children() -> Iterator[None]:
+    """Let the JVM start deaf to SIGTERM: sent to the whole process group, it is for us to stop Spark.
+
+    (pyspark does the same for SIGINT.) A signal that comes meanwhile is held back, not lost.
+    """
+    before = signal.getsignal(signal.SIGTERM)
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
 
 
 def require_java() -> Path:
@@ -63,8 +94,9 @@ def master(settings: Settings, topic_partitions: int) -> str:
     return settings.spark_master
 
 
-def _configuration(settings: Settings, jars: list[Path]) -> dict[str, str]:
+def _configuration(settings: Settings, jars: list[Path], logging: Path) -> dict[str, str]:
     return {
+        "spark.driver.extraJavaOptions": f"-XX:+UseParallelGC -Dlog4j2.configurationFile={logging.absolute()}",
         "spark.jars": ",".join(str(jar) for jar in jars),
         "spark.driver.memory": settings.spark_driver_memory,
         "spark.driver.bindAddress": "127.0.0.1",
@@ -79,4 +111,6 @@ def _configuration(settings: Settings, jars: list[Path]) -> dict[str, str]:
         # from one checkpoint (decision record 0003).
         "spark.sql.streaming.stateStore.checkpointFormatVersion": "2",
         "spark.sql.streaming.stateStore.rocksdb.changelogCheckpointing.enabled": "true",
+        # Counting rows costs a look-up for each row that is written.
+        "spark.sql.streaming.stateStore.rocksdb.trackTotalNumberOfRows": "false",
     }

@@ -16,9 +16,7 @@ def counts(spark: SparkSession, *events: tuple[datetime, str, str, str]) -> list
     return windows.orderBy("product_id", "window_start").collect()
 
 
-def at(
-    event_time: datetime, event_type: str = "view", product: str = "p"
-) -> tuple[datetime, str, str, str]:
+def at(event_time: datetime, event_type: str = "view", product: str = "p") -> tuple[datetime, str, str, str]:
     return (event_time, product, "laptops", event_type)
 
 

@@ -1,0 +1,54 @@
+"""Command line: `python -m clickwatch_streaming run | project | connectors`."""
+
+import importlib.resources
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from clickwatch_service import load_settings, run_cli, stop_on_signals
+
+from clickwatch_streaming import connectors as jars
+from clickwatch_streaming.kafka import wait_for_topics
+from clickwatch_streaming.projector import project as follow
+from clickwatch_streaming.settings import Settings
+
+app = typer.Typer(help="Speed layer: flash-sale alerts and the event lake.", no_args_is_help=True)
+
+
+@app.command()
+def run() -> None:
+    """Run alerts, lake and projector until stopped."""
+    from clickwatch_streaming.service import run as run_service
+
+    settings, stop = load_settings(Settings), stop_on_signals()
+    run_service(settings, stop, _say)
+
+
+@app.command()
+def project() -> None:
+    """Run only the projector: topic of hot windows to table and console."""
+    settings, stop = load_settings(Settings), stop_on_signals()
+    topics = wait_for_topics(settings.kafka_bootstrap_servers, [settings.alerts_topic], settings.wait_timeout, stop)
+    if not stop.is_set():
+        follow(settings, topics[settings.alerts_topic], stop, _say)
+
+
+@app.command()
+def connectors(
+    to: Annotated[Path, typer.Option(help="Folder for the jars; SPARK_JARS_DIR names it later.")],
+) -> None:
+    """Fetch Spark's Kafka and Avro connectors from Maven Central."""
+    from clickwatch_streaming.session import require_java
+
+    spark_jars = Path(str(importlib.resources.files("pyspark"))) / "jars"
+    ivy_jar = next(iter(sorted(spark_jars.glob("ivy-*.jar"))))
+    for jar in jars.fetch_connectors(to, require_java(), ivy_jar):
+        print(jar)
+
+
+def _say(line: str) -> None:
+    print(line, flush=True)
+
+
+if __name__ == "__main__":
+    run_cli(app)

@@ -1,0 +1,38 @@
+"""How much a query has still to read, from its checkpoint and the broker."""
+
+import json
+from pathlib import Path
+
+from confluent_kafka import Consumer, TopicPartition
+
+
+def unread_messages(checkpoint: Path, bootstrap_servers: str, topic: str) -> int:
+    """Messages in `topic` past what the query has committed; all there are, without a checkpoint.
+
+    Raises:
+        KafkaException: the broker does not answer.
+    """
+    committed = committed_offsets(checkpoint, topic)
+    consumer = Consumer({"bootstrap.servers": bootstrap_servers, "group.id": "clickwatch-backlog", "log_level": 0})
+    try:
+        unread = 0
+        for partition in consumer.list_topics(topic, timeout=10).topics[topic].partitions:
+            first, end = consumer.get_watermark_offsets(TopicPartition(topic, partition), timeout=10)
+            unread += end - max(first, committed.get(partition, 0))
+    finally:
+        consumer.close()
+    return unread
+
+
+def committed_offsets(checkpoint: Path, topic: str) -> dict[int, int]:
+    """Next offset per partition after the last batch the query has committed; none before the first.
+
+    Spark's logs: `commits/N` stands for a committed batch, `offsets/N` holds where it ended, one line
+    for each source after two of its own.
+    """
+    batches = [int(file.name) for file in (checkpoint / "commits").glob("*") if file.name.isdigit()]
+    if not batches:
+        return {}
+    lines = (checkpoint / "offsets" / str(max(batches))).read_text("utf-8").splitlines()
+    offsets = json.loads(lines[2])
+    return {int(partition): offset for partition, offset in offsets.get(topic, {}).items()}

@@ -1,0 +1,79 @@
+"""Only one service at a time works in a data directory; the JVM of a killed one is ended first.
+
+A service that is killed cannot stop its JVM, which notices a moment later that its parent is gone.
+Until then it would write into the checkpoints that the next service goes on from.
+"""
+
+import fcntl
+import os
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import structlog
+from clickwatch_service import UserError
+from pyspark.sql import SparkSession
+from tenacity import RetryError, Retrying, retry_if_result, stop_after_delay, wait_fixed
+
+log = structlog.get_logger()
+
+_GRACE_SECONDS = 3
+
+
+@contextmanager
+def sole_service(folder: Path) -> Iterator[None]:
+    """Hold `folder` for this process; before that, wait for the JVM of an earlier one to end.
+
+    Raises:
+        UserError: another service holds it.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "service.lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise UserError(
+                f"another streaming service works in {folder}: stop it, or set DATA_DIR to another folder"
+            ) from None
+        _end_jvm(folder / "jvm.pid")
+        yield
+
+
+def remember_jvm(spark: SparkSession, folder: Path) -> None:
+    """Write down which JVM works in `folder`."""
+    gateway = spark.sparkContext._gateway
+    process = getattr(gateway, "proc", None)
+    if process is not None:
+        (folder / "jvm.pid").write_text(f"{process.pid} {_started(process.pid)}")
+
+
+def _end_jvm(pid_file: Path) -> None:
+    if not pid_file.is_file():
+        return
+    pid, _, started = pid_file.read_text().partition(" ")
+
+    def is_running() -> bool:
+        # A number is given again to another process; the time of its start is not.
+        return _started(int(pid)) == started != ""
+
+    def wait() -> None:
+        Retrying(retry=retry_if_result(bool), stop=stop_after_delay(_GRACE_SECONDS), wait=wait_fixed(0.1))(is_running)
+
+    try:
+        wait()
+    except RetryError:
+        log.warning("JVM of an earlier service ended", pid=pid)
+        os.kill(int(pid), signal.SIGKILL)
+        wait()
+    pid_file.unlink()
+
+
+def _started(pid: int) -> str:
+    """When a process started, in clock ticks since the machine did; empty where there is none."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text()
+    except OSError:
+        return ""
+    state, *fields = stat.rpartition(")")[2].split()
+    return "" if state == "Z" else fields[18]

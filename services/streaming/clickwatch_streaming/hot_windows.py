@@ -1,0 +1,124 @@
+"""The alert query: events to the windows that many look at, on the topic of hot windows.
+
+One plan for both ways of running it. In Real-Time Mode a window's record leaves with each event that
+changes it; with micro-batches, with each batch.
+"""
+
+from collections.abc import Mapping
+from datetime import timedelta
+from pathlib import Path
+
+from clickwatch_events.schemas import ALERTS, schema_text
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as sf
+from pyspark.sql.avro.functions import to_avro
+from pyspark.sql.streaming.query import StreamingQuery
+from pyspark.sql.streaming.readwriter import DataStreamWriter
+
+from clickwatch_streaming.decode import decoded, good_events, header
+from clickwatch_streaming.settings import Settings
+from clickwatch_streaming.windows import window_counts
+
+QUERY_NAME = "alerts"
+ALERT_FIELDS = ("event_id", "product_id", "product_category", "event_type", "timestamp")
+
+
+def hot_windows(messages: DataFrame, writers: Mapping[int, str], settings: Settings) -> DataFrame:
+    """Windows with more than VIEWS_THRESHOLD views, each time their counts change.
+
+    Columns in: those of Kafka's source. Columns out: see `windows.counted`. Messages that are no
+    events are passed over: the lake query deals with them.
+    """
+    events = good_events(
+        decoded(
+            messages,
+            writers,
+            max_future=settings.max_future,
+            unknown_event_type=settings.unknown_event_type,
+            fields=ALERT_FIELDS,
+        )
+    )
+    unique = (
+        events.select(*ALERT_FIELDS)
+        .withWatermark("timestamp", _interval(settings.watermark))
+        # 64 bits of the id are a third of its length to shuffle and keep; two of a million events of
+        # one and the same millisecond share them once in 40 million years of such milliseconds.
+        .withColumn("id_hash", sf.xxhash64("event_id"))
+        .drop("event_id")
+        .dropDuplicates(["id_hash", "timestamp"])
+    )
+    counts = window_counts(unique, settings.window_duration, settings.slide_duration)
+    return counts.where(sf.col("views") > settings.views_threshold)
+
+
+def as_messages(windows: DataFrame, schema_id: int) -> DataFrame:
+    """Hot windows as `key` and `value` for Kafka: `product|start`, and Avro framed with `schema_id`."""
+    start = sf.date_format("window_start", "yyyy-MM-dd'T'HH:mm:ss'Z'")
+    record = sf.struct(
+        "product_id",
+        "product_category",
+        "window_start",
+        "window_end",
+        "views",
+        "purchases",
+        sf.lit(False).alias("closed"),
+    )
+    body = to_avro(record, schema_text(ALERTS, 1))
+    return windows.select(
+        sf.concat_ws("|", "product_id", start).cast("binary").alias("key"),
+        sf.concat(sf.lit(header(schema_id)), body).alias("value"),
+    )
+
+
+class AlertQuery:
+    """Starts the query: on the backlog in micro-batches, or for good."""
+
+    def __init__(self, spark: SparkSession, settings: Settings, schema_id: int) -> None:
+        """Write hot windows framed with `schema_id`."""
+        self._spark = spark
+        self._settings = settings
+        self._schema_id = schema_id
+
+    @property
+    def checkpoint(self) -> Path:
+        """Where the query keeps its progress and its state."""
+        return self._settings.checkpoints_dir / "alerts"
+
+    def drain(self, writers: Mapping[int, str]) -> StreamingQuery:
+        """Read what the topic holds now, up to one cut over all its partitions, and end."""
+        return self._writer(writers).trigger(availableNow=True).start()
+
+    def follow_in_real_time(self, writers: Mapping[int, str]) -> StreamingQuery:
+        """Read on for good; each event is counted as it comes."""
+        every = _interval(self._settings.checkpoint_interval)
+        # pyspark's type stubs do not know of Real-Time Mode yet.
+        writer: DataStreamWriter = self._writer(writers).trigger(realTime=every)  # type: ignore[call-overload]
+        return writer.start()
+
+    def follow_in_batches(self, writers: Mapping[int, str]) -> StreamingQuery:
+        """Read on for good, one micro-batch after the other."""
+        return self._writer(writers).trigger(processingTime="0 seconds").start()
+
+    def _writer(self, writers: Mapping[int, str]) -> DataStreamWriter:
+        settings = self._settings
+        messages = (
+            self._spark.readStream.format("kafka")
+            .option("kafka.bootstrap.servers", settings.kafka_bootstrap_servers)
+            .option("subscribe", settings.kafka_topic)
+            .option("startingOffsets", "earliest")
+            .option("failOnDataLoss", "true")
+            .load()
+        )
+        return (
+            as_messages(hot_windows(messages, writers, settings), self._schema_id)
+            .writeStream.queryName(QUERY_NAME)
+            .format("kafka")
+            .option("kafka.bootstrap.servers", settings.kafka_bootstrap_servers)
+            .option("topic", settings.alerts_topic)
+            .option("checkpointLocation", str(self.checkpoint))
+            .outputMode("update")
+        )
+
+
+def _interval(duration: timedelta) -> str:
+    return f"{duration // timedelta(milliseconds=1)} milliseconds"

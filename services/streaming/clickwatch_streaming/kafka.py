@@ -1,0 +1,125 @@
+"""What the service asks the broker itself; events and hints go through Spark."""
+
+import threading
+from collections.abc import Iterable, Mapping
+from datetime import timedelta
+from typing import NamedTuple
+
+import structlog
+from clickwatch_service import UserError
+from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, TopicPartition
+from confluent_kafka.admin import AdminClient
+from tenacity import (
+    RetryCallState,
+    Retrying,
+    retry_if_result,
+    sleep_using_event,
+    stop_after_delay,
+    stop_any,
+    stop_when_event_set,
+    wait_exponential,
+)
+
+log = structlog.get_logger()
+
+
+class Record(NamedTuple):
+    """A record of a topic, as far as the projector needs it."""
+
+    partition: int
+    offset: int
+    value: bytes | None
+
+
+def wait_for_topics(
+    bootstrap_servers: str, topics: Iterable[str], limit: timedelta, stop: threading.Event
+) -> dict[str, int]:
+    """How many partitions each topic has, once the broker answers and all are there.
+
+    Raises:
+        UserError: they are not there after `limit`; it says which, or that no broker answers.
+    """
+    admin = AdminClient({"bootstrap.servers": bootstrap_servers, "log_level": 0, "socket.timeout.ms": 5000})
+    missing = "no broker answers"
+    found: dict[str, int] = {}
+
+    def look() -> bool:
+        nonlocal missing, found
+        try:
+            known = admin.list_topics(timeout=5).topics
+        except KafkaException:
+            missing = "no broker answers"
+            return False
+        found = {topic: len(known[topic].partitions) for topic in topics if topic in known}
+        missing = "topic missing: " + ", ".join(topic for topic in topics if topic not in known)
+        return all(topic in found for topic in topics)
+
+    def say(state: RetryCallState) -> None:
+        log.info("waiting for Kafka", address=bootstrap_servers, reason=missing)
+
+    Retrying(
+        retry=retry_if_result(lambda found_all: not found_all),
+        stop=stop_any(stop_after_delay(limit.total_seconds()), stop_when_event_set(stop)),
+        wait=wait_exponential(multiplier=0.5, max=5),
+        sleep=sleep_using_event(stop),
+        before_sleep=say,
+        retry_error_callback=lambda _: False,
+    )(look)
+    if not all(topic in found for topic in topics) and not stop.is_set():
+        raise UserError(
+            f"KAFKA_BOOTSTRAP_SERVERS={bootstrap_servers!r}: {missing} (waited {limit.total_seconds():.0f} s); "
+            "start the broker and create the topics, or set WAIT_TIMEOUT"
+        )
+    return found
+
+
+class TopicReader:
+    """Reads a topic's partitions from given offsets; commits nothing to the broker."""
+
+    def __init__(self, bootstrap_servers: str, topic: str, next_offsets: Mapping[int, int]) -> None:
+        """Read `topic` from `next_offsets` on."""
+        self._topic = topic
+        self._consumer = Consumer(
+            {
+                "bootstrap.servers": bootstrap_servers,
+                "group.id": "clickwatch-projector",
+                "enable.auto.commit": False,
+                "auto.offset.reset": "error",
+                "log_level": 2,
+            }
+        )
+        self._consumer.assign(
+            [TopicPartition(topic, p, offset or OFFSET_BEGINNING) for p, offset in next_offsets.items()]
+        )
+
+    def close(self) -> None:
+        """Stop reading."""
+        self._consumer.close()
+
+    def read(self, most: int, idle: timedelta, linger: timedelta) -> list[Record]:
+        """Up to `most` records: those that arrive within `linger` of the first, none after `idle`.
+
+        Raises:
+            UserError: the offset is not in the topic any more.
+            KafkaException: another failure that does not pass by itself.
+        """
+        first = self._consumer.poll(idle.total_seconds())
+        if first is None:
+            return []
+        messages = [first, *self._consumer.consume(most - 1, linger.total_seconds())]
+        records = []
+        for message in messages:
+            error = message.error()
+            if error is None:
+                partition, offset = message.partition(), message.offset()
+                assert partition is not None
+                assert offset is not None
+                records.append(Record(partition, offset, message.value()))
+            elif error.code() in (KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RANGE):
+                raise UserError(
+                    f"topic {self._topic} does not hold the offset that table stream_offsets names ({error.str()}): "
+                    "it was made anew or cut; delete its rows from stream_offsets to read it from its start"
+                )
+            elif not error.retriable() and error.code() != KafkaError._ALL_BROKERS_DOWN:
+                log.warning("alerts topic not read", reason=error.str())
+        return records

@@ -1,0 +1,202 @@
+"""The service: the alert query, the lake query and the projector, started in order and watched.
+
+The alert path goes first: what has piled up is drained by it alone, then the lake query starts.
+"""
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import structlog
+from clickwatch_events.registry import NotRegistered, Registry, RegistryUnavailable
+from clickwatch_events.schemas import ALERTS, EVENTS
+from clickwatch_service import UserError
+from py4j.protocol import Py4JError
+from pyspark.errors import StreamingQueryException
+from pyspark.sql import SparkSession
+from pyspark.sql.streaming.query import StreamingQuery
+
+from clickwatch_streaming import lake
+from clickwatch_streaming.backlog import unread_messages
+from clickwatch_streaming.driver import remember_jvm, sole_service
+from clickwatch_streaming.hot_windows import AlertQuery
+from clickwatch_streaming.kafka import wait_for_topics
+from clickwatch_streaming.projector import project
+from clickwatch_streaming.session import require_java, spark_session
+from clickwatch_streaming.settings import Settings, Trigger
+
+log = structlog.get_logger()
+
+DRAIN_ABOVE = 50_000
+"""Unread messages from which micro-batches go first; Real-Time Mode reads fewer within a second or two."""
+
+_LOOK_SECONDS = 0.5
+
+
+def run(settings: Settings, stop: threading.Event, say: Callable[[str], None]) -> None:
+    """Run until `stop` is set.
+
+    Raises:
+        UserError: what is needed is not there, or a query failed for a reason outside of it.
+        StreamingQueryException: a query failed.
+    """
+    require_java()
+    topics = (settings.kafka_topic, settings.dead_letter_topic, settings.alerts_topic)
+    partitions = wait_for_topics(settings.kafka_bootstrap_servers, topics, settings.wait_timeout, stop)
+    registry, schema_id = _ready_registry(settings)
+    if stop.is_set():
+        return
+    try:
+        with (
+            sole_service(settings.checkpoints_dir),
+            _spark(settings, partitions[settings.kafka_topic]) as spark,
+            _projector(settings, partitions[settings.alerts_topic], say) as failed,
+        ):
+            _Supervisor(spark, settings, registry, schema_id, stop, failed).run()
+    except Py4JError as error:
+        raise RuntimeError("Spark's JVM has ended; SPARK_DRIVER_MEMORY may be too small") from error
+
+
+@contextmanager
+def _spark(settings: Settings, topic_partitions: int) -> Iterator[SparkSession]:
+    spark = spark_session(settings, topic_partitions)
+    remember_jvm(spark, settings.checkpoints_dir)
+    log.info("Spark started", version=spark.version, master=spark.sparkContext.master)
+    try:
+        yield spark
+    finally:
+        # Spark reports each task that is interrupted on purpose as an error.
+        spark.sparkContext.setLogLevel("OFF")
+        for query in spark.streams.active:
+            query.stop()
+        spark.stop()
+        log.info("Spark stopped")
+
+
+def _ready_registry(settings: Settings) -> tuple[Registry, int]:
+    registry = Registry(settings.schema_registry_url)
+    try:
+        registry.wait(settings.wait_timeout.total_seconds(), lambda line: log.info(line))
+        return registry, registry.id_of(ALERTS, 1)
+    except (RegistryUnavailable, NotRegistered) as error:
+        raise UserError(str(error)) from None
+
+
+@contextmanager
+def _projector(settings: Settings, partitions: int, say: Callable[[str], None]) -> Iterator[list[Exception]]:
+    """The projector beside Spark; the list that comes back holds what it failed with."""
+    stop = threading.Event()
+    failed: list[Exception] = []
+
+    def follow() -> None:
+        try:
+            project(settings, partitions, stop, say)
+        except Exception as error:  # handed over to the main thread, which raises it
+            failed.append(error)
+
+    thread = threading.Thread(target=follow, name="projector")
+    thread.start()
+    try:
+        yield failed
+    finally:
+        stop.set()
+        thread.join(5)
+
+
+class _Supervisor:
+    """Starts the queries, restarts the alert query for a new schema, and fails with the first that fails."""
+
+    def __init__(
+        self,
+        spark: SparkSession,
+        settings: Settings,
+        registry: Registry,
+        schema_id: int,
+        stop: threading.Event,
+        projector_failed: list[Exception],
+    ) -> None:
+        self._spark = spark
+        self._settings = settings
+        self._registry = registry
+        self._alerts = AlertQuery(spark, settings, schema_id)
+        self._stop = stop
+        self._projector_failed = projector_failed
+        self._writers: dict[int, str] = {}
+        self._queries: dict[str, StreamingQuery] = {}
+
+    def run(self) -> None:
+        self._learn_schemas()
+        self._start_alerts()
+        self._queries["lake"] = lake.start(self._spark, self._settings, self._registry)
+        log.info("lake started", every_seconds=self._settings.lake_interval.total_seconds())
+        polls = self._settings.registry_poll_interval.total_seconds()
+        waited = 0.0
+        while not self._stop.wait(_LOOK_SECONDS):
+            self._raise_failures()
+            waited += _LOOK_SECONDS
+            if waited >= polls:
+                waited = 0.0
+                if self._learn_schemas():
+                    self._queries["alerts"].stop()
+                    self._start_alerts()
+
+    def _start_alerts(self) -> None:
+        settings, alerts = self._settings, self._alerts
+        if settings.trigger is Trigger.MICROBATCH:
+            self._queries["alerts"] = alerts.follow_in_batches(self._writers)
+        else:
+            if settings.trigger is Trigger.AUTO:
+                self._drain()
+            if self._stop.is_set():
+                return
+            self._queries["alerts"] = alerts.follow_in_real_time(self._writers)
+        log.info("alerts started", trigger=settings.trigger, schema_ids=sorted(self._writers))
+
+    def _drain(self) -> None:
+        settings = self._settings
+        while not self._stop.is_set():
+            unread = unread_messages(self._alerts.checkpoint, settings.kafka_bootstrap_servers, settings.kafka_topic)
+            if unread <= DRAIN_ABOVE:
+                return
+            log.info("backlog found", messages=unread)
+            query = self._queries["alerts"] = self._alerts.drain(self._writers)
+            while not self._stop.is_set() and not query.awaitTermination(1):
+                self._raise_failures()
+            query.stop()
+            log.info("backlog drained", messages=unread)
+
+    def _learn_schemas(self) -> bool:
+        """Whether the registry has a schema of events that the running plan does not know."""
+        try:
+            ids = self._registry.ids(EVENTS)
+            new = {found: self._registry.schema(found) for found in ids.values() if found not in self._writers}
+        except (RegistryUnavailable, NotRegistered) as error:
+            if not self._writers:
+                raise UserError(str(error)) from None
+            log.warning("schema registry not answering", reason=str(error))
+            return False
+        if new and self._writers:
+            log.info("new schema found", schema_ids=sorted(new))
+        self._writers.update(new)
+        return bool(new)
+
+    def _raise_failures(self) -> None:
+        if self._projector_failed:
+            raise self._projector_failed[0]
+        for name, query in self._queries.items():
+            error = query.exception()
+            if error is not None:
+                raise _explained(name, error)
+            if not query.isActive and not self._stop.is_set() and name == "lake":
+                raise RuntimeError(f"query {name} ended without an error")
+
+
+def _explained(name: str, error: StreamingQueryException) -> Exception:
+    text = str(error)
+    if "KAFKA_DATA_LOSS" in text or "data may have been lost" in text.lower() or "OffsetOutOfRange" in text:
+        return UserError(
+            f"query {name}: the topic no longer holds messages that were not read yet (retention is shorter than the "
+            "outage, or the topic was made anew); nothing was skipped. Raise retention; to go on without them, remove "
+            "the checkpoints and the lake of DATA_DIR, which reads the topic from its start"
+        )
+    return UserError(f"query {name} failed: {text.splitlines()[0] if text else type(error).__name__}")
