@@ -1,11 +1,13 @@
 """The daily JSONL log."""
 
+import os
 from collections import OrderedDict
 from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO
 
 from clickwatch_events import to_line
+from clickwatch_service import UserError
 
 from clickwatch_simulator.ledger import day_of
 from clickwatch_simulator.poison import Poison
@@ -29,9 +31,12 @@ class DayFiles:
     """Appends each event to the file of its UTC day; poison to the file of the day it is sent."""
 
     def __init__(self, folder: Path) -> None:
-        """Write to `folder`, made where it is missing."""
-        folder.mkdir(parents=True, exist_ok=True)
-        self._folder = folder
+        """Write to `folder`, made where it is missing.
+
+        Raises:
+            UserError: it cannot be written to.
+        """
+        self._folder = _made(folder)
         self._open: OrderedDict[int, BinaryIO] = OrderedDict()
         self.lines = 0
 
@@ -77,6 +82,16 @@ class DayFiles:
         self.close()
 
 
+def _made(folder: Path) -> Path:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"{folder}: cannot be made ({error.strerror}): set DATA_DIR to a folder of yours") from None
+    if not os.access(folder, os.W_OK):
+        raise UserError(f"{folder}: cannot be written to: set DATA_DIR to a folder of yours")
+    return folder
+
+
 def _appendable(path: Path) -> BinaryIO:
     """Open a log for appending; a line torn by a crash is ended first, so that it spoils no other."""
     file = path.open("a+b", buffering=1 << 20)
@@ -91,9 +106,12 @@ class ReplacedDay:
     """Writes a whole day beside its file and puts it in its place at the end, or not at all."""
 
     def __init__(self, folder: Path, day: str) -> None:
-        """Replace the file of this UTC day (`YYYY-MM-DD`)."""
-        folder.mkdir(parents=True, exist_ok=True)
-        self.path = log_file(folder, day)
+        """Replace the file of this UTC day (`YYYY-MM-DD`).
+
+        Raises:
+            UserError: the folder cannot be written to.
+        """
+        self.path = log_file(_made(folder), day)
         self._unfinished = self.path.with_name(f".{self.path.name}.unfinished")
         self._file = self._unfinished.open("wb", buffering=1 << 20)
         self.lines = 0

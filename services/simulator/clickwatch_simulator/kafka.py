@@ -12,7 +12,7 @@ from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_aft
 from clickwatch_simulator.scenarios import Item
 from clickwatch_simulator.settings import Settings
 
-_LINGER_MS = 20
+_LINGER_MS = 5
 _BATCH_BYTES = 128 * 1024
 log = get_logger()
 

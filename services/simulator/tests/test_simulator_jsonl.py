@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 from clickwatch_events import Event, EventType, from_line
+from clickwatch_service import UserError
 from clickwatch_simulator.jsonl import DayFiles, ReplacedDay
 from clickwatch_simulator.poison import Poison, PoisonKind
 from hypothesis import given, settings
@@ -123,3 +124,10 @@ def test_a_replaced_day_that_fails_leaves_the_file_as_it_was(tmp_path: Path) -> 
 
     assert path.read_bytes() == b"before\n"
     assert [entry.name for entry in tmp_path.iterdir()] == [path.name]
+
+
+def test_a_folder_that_cannot_be_made_is_named_with_the_variable_to_set(tmp_path: Path) -> None:
+    (tmp_path / "data").write_text("a file")
+
+    with pytest.raises(UserError, match=r"data/logs: cannot be made .*: set DATA_DIR"):
+        DayFiles(tmp_path / "data" / "logs")
