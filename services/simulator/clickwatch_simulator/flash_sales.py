@@ -85,7 +85,8 @@ class FlashSessions:
             needed = sum(sale.views_a_second for sale in sales) / _MOST_SHARE
             raise UserError(
                 f"{len(sales)} flash sales at {rate:g} events a second are too little for their alerts to fire: "
-                f"set --rate to {math.ceil(needed + len(sales))} or more, or name fewer products"
+                f"raise --rate to {math.ceil(10 * needed) / 10:g} (a backfill's --events to "
+                f"{math.ceil(needed * 86_400)}) or name fewer products"
             )
         # From a share of events to a share of sessions: flash-sale sessions are shorter.
         self.share = (

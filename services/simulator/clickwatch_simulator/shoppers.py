@@ -16,6 +16,7 @@ from typing import NamedTuple
 
 import numpy as np
 from clickwatch_events import Event, EventType
+from clickwatch_service import UserError
 from numpy.typing import NDArray
 
 from clickwatch_simulator.catalogue import CURRENCY, popularity, products
@@ -93,11 +94,9 @@ def visits(users: int, rng: Rng) -> Visits:
     user = np.repeat(np.arange(users), frequency)
     turn = np.arange(len(user)) - np.repeat(np.cumsum(frequency) - frequency, frequency)
     ring = user[np.argsort((turn + rng.random(users)[user]) / frequency[user], kind="stable")]
-    last: dict[int, int] = {}
-    distance = len(ring)
-    for place, visitor in enumerate(np.concatenate([ring, ring]).tolist()):
-        distance = min(distance, place - last.get(visitor, -len(ring)))
-        last[visitor] = place
+    twice = np.concatenate([ring, ring])
+    places = np.argsort(twice, kind="stable")
+    distance = int(np.diff(places)[np.diff(twice[places]) == 0].min())
     buys = rng.permutation(users) >= users // 4
     buy = np.where(buys, _BUY / (np.count_nonzero(buys[ring]) / len(ring)), 0.0)
     return Visits(ring, distance, np.minimum(buy, 1.0))
@@ -135,7 +134,16 @@ class Shoppers:
     """The traffic of a shop without mishaps."""
 
     def __init__(self, shop: Shop) -> None:
-        """Follow from `shop` alone."""
+        """Follow from `shop` alone.
+
+        Raises:
+            UserError: its flash sales do not fit its rate or its catalogue.
+        """
+        if len(shop.flash_sales) >= shop.product_count:
+            raise UserError(
+                f"{len(shop.flash_sales)} flash sales of {shop.product_count} products leave nothing for other "
+                "shoppers: name fewer or raise NUM_PRODUCTS"
+            )
         self._shop = shop
         self._visits = visits(shop.users, np.random.default_rng([shop.seed, 0]))
         self._flash = FlashSessions(shop.flash_sales, shop.rate, EVENTS_A_SESSION)

@@ -96,8 +96,15 @@ def test_a_product_that_is_not_in_the_catalogue_is_refused() -> None:
 
 
 def test_a_rate_too_low_for_the_alert_is_refused_with_the_rate_that_would_do() -> None:
-    with pytest.raises(UserError, match="set --rate to"):
+    with pytest.raises(UserError, match=r"raise --rate to 1\.2 "):
         Shoppers(Shop(seed=1, start_ms=START_MS, rate=0.5, flash_sales=(sale("product_7"),)))
+
+    Shoppers(Shop(seed=1, start_ms=START_MS, rate=1.2, flash_sales=(sale("product_7"),)))
+
+
+def test_flash_sales_leave_other_products_for_other_shoppers() -> None:
+    with pytest.raises(UserError, match="raise NUM_PRODUCTS"):
+        Shoppers(Shop(seed=1, start_ms=START_MS, rate=50, product_count=1, flash_sales=(FlashSale(0, 1.0),)))
 
 
 def test_one_product_cannot_have_two_flash_sales() -> None:
