@@ -12,9 +12,9 @@ from confluent_kafka import Consumer, KafkaException, TopicPartition
 from clickwatch_local.places import DataDir
 from clickwatch_local.state import Part, State, is_running, read_state
 
-_ERROR = re.compile(r'"level": ?"(?:error|critical)"|\bERROR\b|\bFATAL\b|^error: |\[error +\]')
+# FATAL is what PostgreSQL says of a client it refuses, not of itself.
+_ERROR = re.compile(r'"level": ?"(?:error|critical)"|\bERROR\b|\bPANIC\b|^error: |\[error +\]')
 _LOOK_BACK_BYTES = 1_000_000
-_OFFSETS = 'SELECT consumer, topic, "partition", next_offset FROM stream_offsets ORDER BY 1, 2, 3'
 
 
 def status_lines(places: DataDir) -> Iterator[str]:
@@ -73,20 +73,41 @@ def _process(part: Part) -> str:
 
 
 def _lag(state: State, places: DataDir) -> Iterator[str]:
-    """Yield how many messages each reader of a topic has not dealt with yet, from its offsets in the database."""
+    """Yield how many messages each reader of a topic has not dealt with for good.
+
+    The projector's offsets stand in the database, those of Spark's queries in their checkpoints,
+    where they move with each checkpoint only; what a query has done since then is not known here.
+    """
     try:
         with psycopg.connect(state.database, passfile=str(places.pgpass), connect_timeout=3) as connection:
-            offsets = connection.execute(_OFFSETS).fetchall()
-        behind: dict[tuple[str, str], int] = {}
-        consumer = Consumer({"bootstrap.servers": state.kafka, "group.id": "clickwatch-status", "log_level": 0})
-        try:
-            for reader, topic, partition, next_offset in offsets:
-                _, end = consumer.get_watermark_offsets(TopicPartition(topic, partition), timeout=5)
-                behind[reader, topic] = behind.get((reader, topic), 0) + max(0, end - next_offset)
-        finally:
-            consumer.close()
+            rows = connection.execute("SELECT consumer, topic, partition, next_offset FROM stream_offsets").fetchall()
+        readers: dict[str, dict[tuple[str, int], int]] = {}
+        for consumer, topic, partition, next_offset in rows:
+            readers.setdefault(f"projector {consumer}", {})[topic, partition] = next_offset
+        for checkpoint in sorted((places.data / "checkpoints").glob("*/commits")):
+            name = f"query {checkpoint.parent.name}, at its last checkpoint"
+            readers[name] = committed_offsets(checkpoint.parent)
+        for name, offsets in readers.items():
+            yield f"{name}: {_behind(state.kafka, offsets)} messages behind"
     except (psycopg.Error, KafkaException) as error:
         yield f"lag unknown: {str(error).strip()}"
-        return
-    for (reader, topic), messages in behind.items():
-        yield f"{reader:<16} {messages} messages of {topic} behind"
+
+
+def committed_offsets(checkpoint: Path) -> dict[tuple[str, int], int]:
+    """Return where a Spark query goes on in each (topic, partition), from its checkpoint folder."""
+    committed = [int(file.name) for file in (checkpoint / "commits").iterdir() if file.name.isdecimal()]
+    if not committed:
+        return {}
+    # The file's last line is the source's offsets: {"topic": {"partition": next offset}}.
+    *_, source = (checkpoint / "offsets" / str(max(committed))).read_text("utf-8").splitlines()
+    topics = json.loads(source)
+    return {(topic, int(one)): offset for topic, partitions in topics.items() for one, offset in partitions.items()}
+
+
+def _behind(bootstrap: str, offsets: dict[tuple[str, int], int]) -> int:
+    consumer = Consumer({"bootstrap.servers": bootstrap, "group.id": "clickwatch-status", "log_level": 0})
+    try:
+        ends = {one: consumer.get_watermark_offsets(TopicPartition(*one), timeout=5)[1] for one in offsets}
+    finally:
+        consumer.close()
+    return sum(max(0, ends[one] - offset) for one, offset in offsets.items())
