@@ -7,15 +7,16 @@
 CREATE MACRO string_value(json) AS
     CASE
         WHEN starts_with(json, '"') AND NOT contains(json, '\') AND strlen(json) <= 1026
-        THEN substring(json, 2, strlen(json) - 2)
+        THEN substring(json, 2, length(json) - 2)
         WHEN starts_with(json, '"') AND NOT contains(json ->> '$', chr(0)) AND strlen(json ->> '$') <= 1024
         THEN json ->> '$'
     END;
 
--- whole numbers within ±10^15
+-- whole numbers of at most 15 digits
 CREATE MACRO whole_number(json) AS
     CASE
-        WHEN NOT contains(json, '.') AND NOT contains(json, 'e') AND strlen(json) <= 16
+        WHEN NOT contains(json, '.') AND NOT contains(json, 'e')
+            AND try_cast(json AS BIGINT) BETWEEN -999999999999999 AND 999999999999999
         THEN try_cast(json AS BIGINT)
     END;
 

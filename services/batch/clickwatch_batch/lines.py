@@ -14,7 +14,7 @@ MAX_PRICE_DIGITS = 15
 
 _REQUIRED = ("user_id", "product_id", "product_category", "event_type", "timestamp")
 _OPTIONAL_TEXT = ("event_id", "currency")
-_OFFSET = re.compile(r"(Z|[+-]\d\d(:?\d\d)?)$")
+_OFFSET = re.compile(r"\d:\d\d.*(Z|[+-]\d\d(:?\d\d)?)$")
 
 
 def why_malformed(line: bytes) -> str:

@@ -1,0 +1,107 @@
+"""The report as JSON and as text."""
+
+import json
+from datetime import UTC, date, datetime
+from decimal import Decimal
+
+import pytest
+from clickwatch_batch.daily import (
+    CategoryConversion,
+    CurrencyRevenue,
+    DailyReport,
+    DailySummary,
+    Dropped,
+    ProductPerformance,
+)
+from clickwatch_batch.report import from_json, to_json, to_text
+
+REPORT = DailyReport(
+    report_date=date(2025, 6, 1),
+    generated_at=datetime(2025, 6, 2, 2, 0, 7, tzinfo=UTC),
+    log_name="clickstream_2025-06-01.jsonl",
+    log_lines=1_000_010,
+    dropped=Dropped(duplicate_events=7, malformed_lines=2, other_day_events=1),
+    summary=DailySummary(1_000_000, 700_000, 200_000, 100_000, 0, 1_250, 750, Decimal("62.50"), 357_900_000),
+    revenue=(CurrencyRevenue("EUR", 357_900_000),),
+    top_products=(
+        ProductPerformance("product_7", 90_000, 9_000, 3, 1),
+        ProductPerformance("product_12", 80_000, 8_000, 2, 2),
+    ),
+    categories=(
+        CategoryConversion("cameras", 300_000, 80_000, 60_000, Decimal("20.00"), 1),
+        CategoryConversion("gaming", 400_000, 120_000, 40_000, Decimal("10.00"), 2),
+    ),
+)
+
+TEXT = """\
+Clickstream report for 2025-06-01 (UTC)
+============================================
+
+Events                           1,000,000
+  views                            700,000
+  added to cart                    200,000
+  purchases                        100,000
+Users                                2,000
+  buyers                             1,250   62.50 %
+  window shoppers                      750
+Revenue                        357,900,000   in the smallest unit of EUR
+
+Top 2 products by views
+   #  product                         views        carts    purchases
+   1  product_7                      90,000        9,000            3
+   2  product_12                     80,000        8,000            2
+
+Conversion by category (purchases / views)
+  category                            views    purchases         rate
+  cameras                           300,000       60,000      20.00 %
+  gaming                            400,000       40,000      10.00 %
+
+Read 1,000,010 lines of clickstream_2025-06-01.jsonl. Not counted:
+  duplicate events                       7
+  malformed lines                        2
+  events of another day                  1
+
+These figures are from 2025-06-02 02:00:07 UTC.
+"""
+
+
+def test_the_text_reads_as_an_email() -> None:
+    assert to_text(REPORT) == TEXT
+    assert max(map(len, TEXT.splitlines())) <= 72
+
+
+def test_several_currencies_are_told_apart() -> None:
+    revenue = (CurrencyRevenue("", 1), CurrencyRevenue("EUR", 2))
+
+    text = to_text(DailyReport(**{**vars(REPORT), "revenue": revenue}))
+
+    assert "1   in the smallest unit of no named currency" in text
+    assert "2   in the smallest unit of EUR" in text
+    assert "Several currencies" in text
+
+
+def test_json_holds_plain_numbers_under_the_names_of_the_tables() -> None:
+    document = json.loads(to_json(REPORT))
+
+    assert document["report_date"] == "2025-06-01"
+    assert document["generated_at"] == "2025-06-02T02:00:07+00:00"
+    assert document["summary"]["buyer_rate"] == 62.5
+    assert document["dropped"] == {"duplicate_events": 7, "malformed_lines": 2, "other_day_events": 1}
+    assert document["top_products"][0] == {
+        "product_id": "product_7",
+        "view_count": 90_000,
+        "cart_count": 9_000,
+        "purchase_count": 3,
+        "rank": 1,
+    }
+    assert document["category_conversion"][1]["conversion_rate"] == 10
+
+
+def test_json_takes_the_whole_report_there_and_back() -> None:
+    assert from_json(to_json(REPORT)) == REPORT
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"format": 2}', to_json(REPORT).replace("buyer_rate", "rate")])
+def test_what_is_no_report_is_refused(text: str) -> None:
+    with pytest.raises(ValueError):
+        from_json(text)
