@@ -1,0 +1,191 @@
+"""The event lake: valid events and closed windows as Parquet, bad messages to the dead-letter topic.
+
+A streaming query without state in Spark hands over one batch a minute; each is made whole in staging,
+sealed, and then published. Before the seal nothing of a batch is visible and a kill starts it anew;
+after the seal it is never made again, only published, and every step of that can be taken twice.
+"""
+
+import json
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import structlog
+from clickwatch_events import HotWindow
+from clickwatch_events.avro import HotWindowCodec
+from clickwatch_events.registry import Registry
+from clickwatch_events.schemas import ALERTS, EVENTS
+from clickwatch_service import UserError
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql.streaming.query import StreamingQuery
+
+from clickwatch_streaming.batch_record import BatchRecord
+from clickwatch_streaming.closed_windows import HotWindowTopic, hot_windows_in
+from clickwatch_streaming.dead_letters import DeadLetter, DeadLetterTopic, dead_letters_in
+from clickwatch_streaming.lake_batch import DEAD_LETTERS, BatchWriter, Rules
+from clickwatch_streaming.lake_folder import LakeFolder
+from clickwatch_streaming.settings import Settings
+from clickwatch_streaming.writer_schemas import WriterSchemas
+
+log = structlog.get_logger()
+
+_SESSION = {
+    "spark.sql.session.timeZone": "UTC",
+    "spark.sql.adaptive.enabled": "true",
+    # Spark's default, INT96, has no statistics and is deprecated everywhere else.
+    "spark.sql.parquet.outputTimestampType": "TIMESTAMP_MICROS",
+    "spark.sql.parquet.compression.codec": "zstd",
+    # Rows of several days are written side by side instead of being sorted first.
+    "spark.sql.maxConcurrentOutputFileWriters": "50",
+    # The files are named one by one; Spark need not list them in a job of its own.
+    "spark.sql.sources.parallelPartitionDiscovery.threshold": "100000",
+}
+
+
+class DeadLetterSink(Protocol):
+    """Where bad messages go; see `dead_letters.DeadLetterTopic`."""
+
+    def send(self, letters: Iterable[DeadLetter], next_offsets: Mapping[int, int]) -> int:
+        """Send those not sent before; return how many."""
+        ...
+
+
+class HotWindowSink(Protocol):
+    """Where closed windows are announced; see `closed_windows.HotWindowTopic`."""
+
+    def send(self, windows: Iterable[HotWindow]) -> None:
+        """Send them all."""
+        ...
+
+
+def _pass(step: str) -> None:
+    """Let every step happen."""
+
+
+@dataclass(frozen=True)
+class Lake:
+    """Takes batches of messages, in the order of their ids.
+
+    Attributes:
+        folder: where the files are.
+        writer: makes a batch.
+        dead_letters: takes bad messages.
+        hot_windows: is told closed windows.
+        query_id: returns the id of the checkpoint that batches come from.
+        before: called with the name of each step before it is taken; a test ends the world there.
+    """
+
+    folder: LakeFolder
+    writer: BatchWriter
+    dead_letters: DeadLetterSink
+    hot_windows: HotWindowSink
+    query_id: Callable[[], str]
+    before: Callable[[str], None] = _pass
+
+    def take(self, messages: DataFrame, batch_id: int) -> None:
+        """Bring a batch into the lake; taking it again changes nothing.
+
+        Raises:
+            UserError: the lake was written from another checkpoint, or the registry is down.
+        """
+        with self.folder.locked():
+            previous = self._previous(batch_id)
+            if previous.batch_id >= batch_id:
+                return
+            record = self.folder.sealed_batch(batch_id)
+            if record is None:
+                self.before("write")
+                record = self.writer.write(messages, previous)
+                self.before("seal")
+                self.folder.seal(record)
+            self._finish(record)
+
+    def _finish(self, record: BatchRecord) -> None:
+        batch_id = record.batch_id
+        self.before("send dead letters")
+        sent = self.dead_letters.send(dead_letters_in(self.folder.staged(batch_id) / DEAD_LETTERS), record.next_offsets)
+        # Before the files move: one that has moved says that its windows are announced.
+        self.before("send windows")
+        self.hot_windows.send(hot_windows_in(self.folder.unpublished(batch_id, self.folder.window_stats)))
+        self.before("publish")
+        for file in self.folder.publish(batch_id):
+            self.before(f"go on after {file.name}")
+        self.before("complete")
+        self.folder.complete(record)
+        log.info("lake batch completed", batch_id=batch_id, dead_letters_sent=sent, **record.counts.model_dump())
+
+    def _previous(self, batch_id: int) -> BatchRecord:
+        query_id = self.query_id()
+        last = self.folder.last_batch()
+        if last is None and batch_id == 0:
+            return BatchRecord(batch_id=-1, query_id=query_id)
+        if last is None or last.query_id != query_id or last.batch_id + 1 < batch_id:
+            raise UserError(
+                f"{self.folder.root} was not written from this checkpoint (batch {batch_id} of query {query_id}): "
+                "restore the lake and the checkpoint that belong together, or remove both"
+            )
+        return last
+
+
+def start(spark: SparkSession, settings: Settings, registry: Registry) -> StreamingQuery:
+    """Start the query that fills the lake.
+
+    Raises:
+        UserError: the topic does not exist, or a server does not answer.
+    """
+    session = lake_session(spark)
+    checkpoint = settings.checkpoints_dir / "lake"
+    folder = LakeFolder(settings.lake_dir)
+    folder.clear_leftovers()
+    dead_letters = DeadLetterTopic(settings.kafka_bootstrap_servers, settings.kafka_topic, settings.dead_letter_topic)
+    writers = WriterSchemas(registry, session, settings.wait_timeout)
+    writers.learn(registry.ids(EVENTS).values())
+    lake = Lake(
+        folder,
+        BatchWriter(session, folder, writers, rules(settings), dead_letters.source_partitions()),
+        dead_letters,
+        HotWindowTopic(
+            settings.kafka_bootstrap_servers, settings.alerts_topic, HotWindowCodec(registry.id_of(ALERTS, 1))
+        ),
+        lambda: checkpoint_id(checkpoint),
+    )
+    messages = (
+        session.readStream.format("kafka")
+        .option("kafka.bootstrap.servers", settings.kafka_bootstrap_servers)
+        .option("subscribe", settings.kafka_topic)
+        .option("startingOffsets", "earliest")
+        .option("failOnDataLoss", "true")
+        .load()
+    )
+    return (
+        messages.writeStream.queryName("lake")
+        .foreachBatch(lake.take)
+        .option("checkpointLocation", str(checkpoint))
+        .trigger(processingTime=f"{settings.lake_interval.total_seconds() * 1000:.0f} milliseconds")
+        .start()
+    )
+
+
+def rules(settings: Settings) -> Rules:
+    """The part of the settings that decides which message counts where."""
+    return Rules(
+        window=settings.window_duration,
+        slide=settings.slide_duration,
+        watermark=settings.watermark,
+        max_future=settings.max_future,
+        unknown_event_type=settings.unknown_event_type,
+    )
+
+
+def lake_session(spark: SparkSession) -> SparkSession:
+    """A session of its own, so that the lake's settings do not touch the alert query."""
+    session = spark.newSession()
+    for key, value in _SESSION.items():
+        session.conf.set(key, value)
+    return session
+
+
+def checkpoint_id(checkpoint: Path) -> str:
+    """The id Spark gave a checkpoint when it made it."""
+    return str(json.loads((checkpoint / "metadata").read_text("utf-8"))["id"])

@@ -1,0 +1,109 @@
+"""The schemas messages were written with, learnt from the registry as their ids turn up."""
+
+from collections.abc import Iterable, Mapping
+from datetime import timedelta
+from typing import Protocol
+
+import structlog
+from clickwatch_events.registry import NotRegistered, RegistryUnavailable
+from clickwatch_service import UserError
+from py4j.protocol import Py4JJavaError
+from pyspark.sql import SparkSession
+from tenacity import (
+    RetryCallState,
+    Retrying,
+    retry_if_exception_type,
+    retry_if_result,
+    stop_after_attempt,
+    stop_after_delay,
+    wait_exponential,
+)
+
+log = structlog.get_logger()
+
+_LOOKS_FOR_AN_UNKNOWN_ID = 3
+
+
+class SchemaSource(Protocol):
+    """Where schemas are asked for: `clickwatch_events.registry.Registry`."""
+
+    def schema(self, schema_id: int) -> str:
+        """Return the schema's text; NotRegistered or RegistryUnavailable where that fails."""
+        ...
+
+
+class WriterSchemas:
+    """Writer schemas by id, kept once known: an id never changes its schema."""
+
+    def __init__(self, source: SchemaSource, spark: SparkSession, patience: timedelta) -> None:
+        """Ask `source`, for `patience` where it does not answer; `spark` tells Avro from what is none."""
+        self._source = source
+        self._spark = spark
+        self._patience = patience
+        self._known: dict[int, str] = {}
+
+    @property
+    def known(self) -> Mapping[int, str]:
+        """Schema texts by id: what messages are decoded with."""
+        return self._known
+
+    def learn(self, ids: Iterable[int]) -> set[int]:
+        """Look up ids that are not known yet, and return those that now are.
+
+        An id the registry does not have is asked for three times within about a second, because a
+        registry of several nodes may know a new schema on one before another. What is registered but
+        no Avro schema stays unknown.
+
+        Raises:
+            UserError: the registry did not answer for as long as there was patience.
+        """
+        missing = set(ids) - self._known.keys()
+        learnt: set[int] = set()
+
+        def look() -> bool:
+            learnt.update(found for found in missing - learnt if self._look_up(found))
+            return learnt == missing
+
+        Retrying(
+            retry=retry_if_result(lambda found_all: not found_all),
+            stop=stop_after_attempt(_LOOKS_FOR_AN_UNKNOWN_ID),
+            wait=wait_exponential(multiplier=0.2),
+            retry_error_callback=lambda _: False,
+        )(look)
+        return learnt
+
+    def _look_up(self, schema_id: int) -> bool:
+        try:
+            text = self._ask(schema_id)
+        except NotRegistered:
+            return False
+        if not self._is_avro(text):
+            log.warning("schema not usable", schema_id=schema_id, reason="no Avro schema")
+            return False
+        self._known[schema_id] = text
+        return True
+
+    def _ask(self, schema_id: int) -> str:
+        def say(state: RetryCallState) -> None:
+            log.warning("registry not answering", waited_seconds=round(state.seconds_since_start or 0))
+
+        try:
+            return Retrying(
+                retry=retry_if_exception_type(RegistryUnavailable),
+                stop=stop_after_delay(self._patience),
+                wait=wait_exponential(multiplier=0.5, max=10),
+                before_sleep=say,
+                reraise=True,
+            )(self._source.schema, schema_id)
+        except RegistryUnavailable as error:
+            raise UserError(f"schema id {schema_id} cannot be looked up, so no event is read: {error}") from error
+
+    def _is_avro(self, text: str) -> bool:
+        # The parser `from_avro` is going to use; py4j's view of the JVM has no types.
+        jvm = self._spark._jvm
+        assert jvm is not None
+        try:
+            jvm.org.apache.avro.Schema.Parser().parse(text)
+        except Py4JJavaError:
+            return False
+        return True
