@@ -12,7 +12,9 @@ def library(package, resolves=["default"], dependencies=[]):
     python_tests(name="tests", sources=["tests/test_*.py"], resolve=resolves[0])
 
 
-def service(name, package, version, resolve="default", dependencies=[], test_dependencies=[], test_packages=[], **test_options):
+def service(
+    name, package, version, resolve="default", dependencies=[], test_dependencies=[], test_packages=[], **test_options
+):
     """A package under services/: its modules, its program NAME.pex, its tests.
 
     `./pants run services/NAME -- …` runs it; `./pants peek services/NAME` tells its version.
