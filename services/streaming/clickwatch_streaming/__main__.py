@@ -1,13 +1,12 @@
 """Command line: `python -m clickwatch_streaming run | project | connectors`."""
 
-import importlib.resources
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from clickwatch_service import load_settings, run_cli, stop_on_signals
 
-from clickwatch_streaming import connectors as jars
+from clickwatch_streaming.connectors import fetch_connectors
 from clickwatch_streaming.kafka import wait_for_topics
 from clickwatch_streaming.projector import project as follow
 from clickwatch_streaming.settings import Settings
@@ -38,11 +37,7 @@ def connectors(
     to: Annotated[Path, typer.Option(help="Folder for the jars; SPARK_JARS_DIR names it later.")],
 ) -> None:
     """Fetch Spark's Kafka and Avro connectors from Maven Central."""
-    from clickwatch_streaming.session import require_java
-
-    spark_jars = Path(str(importlib.resources.files("pyspark"))) / "jars"
-    ivy_jar = next(iter(sorted(spark_jars.glob("ivy-*.jar"))))
-    for jar in jars.fetch_connectors(to, require_java(), ivy_jar):
+    for jar in fetch_connectors(to):
         print(jar)
 
 

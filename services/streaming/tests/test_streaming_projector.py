@@ -1,0 +1,249 @@
+"""From the topic of hot windows to rows, in a real database and with a real broker."""
+
+import threading
+import uuid
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import psycopg
+import pytest
+from clickwatch_events import HotWindow
+from clickwatch_events.avro import HotWindowCodec
+from clickwatch_service import UserError
+from clickwatch_streaming.alerts import Status, Thresholds
+from clickwatch_streaming.kafka import Record, wait_for_topics
+from clickwatch_streaming.postgres import AlertTable
+from clickwatch_streaming.projector import project, project_batch
+from clickwatch_streaming.settings import Settings
+from confluent_kafka import Producer
+from confluent_kafka.admin import AdminClient, NewTopic
+
+NOW = datetime(2026, 3, 1, 12, 3, tzinfo=UTC)
+START = int(datetime(2026, 3, 1, 12, 0, tzinfo=UTC).timestamp() * 1000)
+THRESHOLDS = Thresholds(100, 5)
+CODEC = HotWindowCodec(3)
+PATIENCE_SECONDS = 20.0
+
+Row = tuple[str, str, int, int]
+
+
+@dataclass(frozen=True)
+class Database:
+    """A database of a test's own, with the tables of the serving layer that the projector writes."""
+
+    url: str
+
+    def alerts(self) -> list[Row]:
+        with psycopg.connect(self.url) as connection:
+            return connection.execute(
+                "SELECT product_id, status, views, purchases FROM flash_sale_alerts ORDER BY product_id, window_start"
+            ).fetchall()
+
+    def next_offsets(self) -> dict[int, int]:
+        with psycopg.connect(self.url) as connection:
+            return dict(connection.execute("SELECT partition, next_offset FROM stream_offsets").fetchall())
+
+
+@pytest.fixture
+def database(postgres_url: str) -> Database:
+    name = f"projector_{uuid.uuid4().hex}"
+    with psycopg.connect(postgres_url, autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name}")
+    url = psycopg.conninfo.make_conninfo(postgres_url, dbname=name)
+    with psycopg.connect(url) as connection:
+        connection.execute((Path(__file__).parent / "serving_tables.sql").read_text("utf-8"))
+    return Database(url)
+
+
+@pytest.fixture
+def topic(kafka_bootstrap: str) -> str:
+    name = f"alerts-{uuid.uuid4().hex}"
+    admin = AdminClient({"bootstrap.servers": kafka_bootstrap})
+    admin.create_topics([NewTopic(name, 1)])[name].result(PATIENCE_SECONDS)
+    return name
+
+
+def hot(product: str, views: int, purchases: int, closed: bool = False) -> bytes:
+    return CODEC.encode(HotWindow(product, "laptops", START, START + 600_000, views, purchases, closed))
+
+
+def records(*values: bytes | None, first_offset: int = 0) -> list[Record]:
+    return [Record(0, first_offset + index, value) for index, value in enumerate(values)]
+
+
+@pytest.fixture
+def table(database: Database) -> Iterator[AlertTable]:
+    table = AlertTable(database.url, "flash-sale-alerts")
+    with table:
+        table.begin_partitions([0])
+    yield table
+    table.close()
+
+
+def test_records_become_rows_and_the_offset_moves_with_them(database: Database, table: AlertTable) -> None:
+    project_batch(table, records(hot("a", 101, 0), hot("b", 150, 4), hot("a", 102, 5)), CODEC, THRESHOLDS, NOW)
+
+    assert database.alerts() == [("a", "retracted", 102, 5), ("b", "active", 150, 4)]
+    assert database.next_offsets() == {0: 3}
+
+
+def test_records_that_are_in_the_table_already_change_nothing(database: Database, table: AlertTable) -> None:
+    project_batch(table, records(hot("a", 101, 0), hot("a", 101, 0, closed=True)), CODEC, THRESHOLDS, NOW)
+
+    outcome = project_batch(table, records(hot("a", 300, 0), hot("a", 7, 9, closed=True)), CODEC, THRESHOLDS, NOW)
+
+    assert outcome.changes == []
+    assert database.alerts() == [("a", "confirmed", 101, 0)]
+
+
+def test_when_a_window_was_closed_is_remembered(database: Database, table: AlertTable) -> None:
+    project_batch(table, records(hot("a", 7, 0, closed=True)), CODEC, THRESHOLDS, NOW)
+
+    project_batch(table, records(hot("b", 200, 0), first_offset=1), CODEC, THRESHOLDS, NOW)
+
+    assert database.alerts() == []
+    assert database.next_offsets() == {0: 2}
+
+
+def test_the_time_of_detection_stays(database: Database, table: AlertTable) -> None:
+    later = datetime(2026, 3, 1, 12, 9, tzinfo=UTC)
+    project_batch(table, records(hot("a", 101, 0)), CODEC, THRESHOLDS, NOW)
+    project_batch(table, records(hot("a", 140, 1), first_offset=1), CODEC, THRESHOLDS, later)
+
+    with psycopg.connect(database.url) as connection:
+        times = connection.execute("SELECT detected_at, updated_at FROM flash_sale_alerts").fetchone()
+
+    assert times == (NOW, later)
+
+
+def test_a_record_that_is_no_hot_window_is_passed_over(database: Database, table: AlertTable) -> None:
+    project_batch(
+        table,
+        records(
+            b"garbage", None, CODEC.encode(HotWindow("a", "x", START, START + 600_000, 101, 0))[:-9], hot("b", 101, 0)
+        ),
+        CODEC,
+        THRESHOLDS,
+        NOW,
+    )
+
+    assert [row[0] for row in database.alerts()] == ["b"]
+    assert database.next_offsets() == {0: 4}
+
+
+def test_nothing_is_written_when_the_transaction_fails(database: Database, table: AlertTable) -> None:
+    with psycopg.connect(database.url) as connection:
+        connection.execute("REVOKE UPDATE ON stream_offsets FROM PUBLIC")
+        connection.execute("ALTER TABLE stream_offsets ADD CHECK (next_offset = 0)")
+
+    with pytest.raises(psycopg.errors.CheckViolation):
+        project_batch(table, records(hot("a", 101, 0)), CODEC, THRESHOLDS, NOW)
+
+    assert database.alerts() == []
+
+
+class Running:
+    """A projector in a thread of its own, and the lines it says."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.lines: list[str] = []
+        self._heard = threading.Condition()
+        self._stop = threading.Event()
+        self._failure: list[Exception] = []
+        self._thread = threading.Thread(target=self._run, args=(settings,))
+        self._thread.start()
+
+    def _run(self, settings: Settings) -> None:
+        try:
+            project(settings, 1, self._stop, self._hear)
+        except Exception as error:
+            self._failure.append(error)
+            with self._heard:
+                self._heard.notify_all()
+
+    def _hear(self, line: str) -> None:
+        with self._heard:
+            self.lines.append(line)
+            self._heard.notify_all()
+
+    def wait_for(self, condition: Callable[[], bool]) -> None:
+        with self._heard:
+            assert self._heard.wait_for(lambda: condition() or bool(self._failure), PATIENCE_SECONDS)
+
+    def end(self) -> None:
+        self._stop.set()
+        self._thread.join(PATIENCE_SECONDS)
+        if self._failure:
+            raise self._failure[0]
+
+
+def send(bootstrap: str, topic: str, *values: bytes) -> None:
+    producer = Producer({"bootstrap.servers": bootstrap})
+    for value in values:
+        producer.produce(topic, value)
+    assert producer.flush(PATIENCE_SECONDS) == 0
+
+
+def test_a_projector_goes_on_where_another_ended(kafka_bootstrap: str, topic: str, database: Database) -> None:
+    settings = Settings(kafka_bootstrap_servers=kafka_bootstrap, alerts_topic=topic, database_url=database.url)
+    send(kafka_bootstrap, topic, hot("a", 101, 0))
+    first = Running(settings)
+    first.wait_for(lambda: len(first.lines) == 1)
+    first.end()
+    send(kafka_bootstrap, topic, hot("a", 120, 1, closed=True))
+
+    second = Running(settings)
+    second.wait_for(lambda: len(second.lines) == 1)
+    second.end()
+
+    assert [line.split()[1] for line in first.lines + second.lines] == [Status.ACTIVE, Status.CONFIRMED]
+    assert database.alerts() == [("a", "confirmed", 120, 1)]
+    assert database.next_offsets() == {0: 2}
+
+
+def test_a_projector_waits_for_the_tables(kafka_bootstrap: str, topic: str, database: Database) -> None:
+    settings = Settings(kafka_bootstrap_servers=kafka_bootstrap, alerts_topic=topic, database_url=database.url)
+    send(kafka_bootstrap, topic, hot("a", 101, 0))
+    with psycopg.connect(database.url) as connection:
+        connection.execute("ALTER TABLE flash_sale_alerts RENAME TO not_there_yet")
+
+    running = Running(settings)
+    with psycopg.connect(database.url) as connection:
+        connection.execute("ALTER TABLE not_there_yet RENAME TO flash_sale_alerts")
+    running.wait_for(lambda: len(running.lines) == 1)
+    running.end()
+
+    assert database.alerts() == [("a", "active", 101, 0)]
+
+
+def test_a_topic_made_anew_is_an_error_and_not_a_silent_restart(
+    kafka_bootstrap: str, topic: str, database: Database
+) -> None:
+    settings = Settings(kafka_bootstrap_servers=kafka_bootstrap, alerts_topic=topic, database_url=database.url)
+    table = AlertTable(database.url, topic)
+    with table:
+        table.begin_partitions([0])
+        table.move_on({0: 1000}, None)
+    table.close()
+
+    running = Running(settings)
+    running.wait_for(lambda: False)
+
+    with pytest.raises(UserError, match="stream_offsets"):
+        running.end()
+
+
+def test_a_missing_topic_is_named(kafka_bootstrap: str) -> None:
+    settings = Settings(wait_timeout="1 s")
+
+    with pytest.raises(UserError, match="topic missing: no-such-topic"):
+        wait_for_topics(kafka_bootstrap, ["no-such-topic"], settings.wait_timeout, threading.Event())
+
+
+def test_a_broker_that_is_not_there_is_an_error_after_the_limit() -> None:
+    settings = Settings(wait_timeout="1 s")
+
+    with pytest.raises(UserError, match="no broker answers"):
+        wait_for_topics("127.0.0.1:1", ["any"], settings.wait_timeout, threading.Event())
