@@ -1,13 +1,34 @@
-"""What a batch holds, in one small pass: counts, times and offsets."""
+"""What a batch holds, in numbers: counts, times and offsets."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-
-from pyspark.sql import DataFrame, Row
-from pyspark.sql import functions as sf
+from typing import NamedTuple
 
 from clickwatch_streaming.decode import BadReason
-from clickwatch_streaming.lake_folder import SLOT_MS
+
+
+class MessageGroup(NamedTuple):
+    """Messages of one Kafka partition that are bad for one reason, or good and of one time slot.
+
+    Attributes:
+        kafka_partition: the partition.
+        bad_reason: see `decode.BadReason`; None for events.
+        slot: the time slot of events (`timestamp_ms // SLOT_MS`).
+        messages: how many there are.
+        last_offset: the highest offset of them.
+        oldest_ms: the oldest event time.
+        newest_ms: the newest event time.
+        newest_kafka_ms: the newest Kafka timestamp.
+    """
+
+    kafka_partition: int
+    bad_reason: str | None
+    slot: int | None
+    messages: int
+    last_offset: int
+    oldest_ms: int | None
+    newest_ms: int | None
+    newest_kafka_ms: int
 
 
 @dataclass(frozen=True)
@@ -18,14 +39,16 @@ class BatchSummary:
         valid: messages that are events, duplicates among them.
         bad: reason → messages, heartbeats among them.
         next_offsets: per Kafka partition the first offset after the batch.
+        oldest_ms: the oldest time of an event.
         newest_ms: per Kafka partition the newest time of an event; only partitions that have one.
         heartbeat_ms: Kafka timestamp of the newest heartbeat.
-        slots: time slots (`timestamp_ms // SLOT_MS`) that events lie in.
+        slots: time slots that events lie in.
     """
 
     valid: int
     bad: dict[str, int]
     next_offsets: dict[int, int]
+    oldest_ms: int | None
     newest_ms: dict[int, int]
     heartbeat_ms: int | None
     slots: frozenset[int]
@@ -41,35 +64,28 @@ class BatchSummary:
         return sum(self.bad.values()) - self.heartbeats
 
 
-def batch_summary(messages: DataFrame) -> BatchSummary:
-    """Return the summary of decoded messages (columns: see `decode.decoded`)."""
-    is_good = sf.col("bad_reason").isNull()
-    slot = sf.when(is_good, sf.floor(sf.unix_millis("timestamp") / SLOT_MS).cast("long"))
-    groups = messages.groupBy("kafka_partition", "bad_reason", slot.alias("slot")).agg(
-        sf.count(sf.lit(1)).alias("messages"),
-        sf.max("kafka_offset").alias("last_offset"),
-        sf.max(sf.unix_millis("timestamp")).alias("newest_ms"),
-        sf.max(sf.unix_millis("kafka_timestamp")).alias("newest_kafka_ms"),
-    )
-    return _summary(groups.collect())
-
-
-def _summary(groups: Iterable[Row]) -> BatchSummary:
-    bad: dict[str, int] = {}
+def batch_summary(groups: Iterable[MessageGroup]) -> BatchSummary:
+    """Return the summary of all groups of a batch."""
+    good, bad, heartbeats_ms = [], dict[str, int](), []
     next_offsets: dict[int, int] = {}
     newest_ms: dict[int, int] = {}
-    heartbeats_ms: list[int] = []
-    slots: set[int] = set()
-    valid = 0
     for group in groups:
         partition = group.kafka_partition
         next_offsets[partition] = max(next_offsets.get(partition, 0), group.last_offset + 1)
-        if group.bad_reason is None:
-            valid += group.messages
-            newest_ms[partition] = max(newest_ms.get(partition, group.newest_ms), group.newest_ms)
-            slots.add(group.slot)
-        else:
+        if group.bad_reason is not None:
             bad[group.bad_reason] = bad.get(group.bad_reason, 0) + group.messages
-        if group.bad_reason == BadReason.HEARTBEAT:
-            heartbeats_ms.append(group.newest_kafka_ms)
-    return BatchSummary(valid, bad, next_offsets, newest_ms, max(heartbeats_ms, default=None), frozenset(slots))
+            if group.bad_reason == BadReason.HEARTBEAT:
+                heartbeats_ms.append(group.newest_kafka_ms)
+        else:
+            good.append(group)
+            assert group.newest_ms is not None
+            newest_ms[partition] = max(newest_ms.get(partition, group.newest_ms), group.newest_ms)
+    return BatchSummary(
+        valid=sum(group.messages for group in good),
+        bad=bad,
+        next_offsets=next_offsets,
+        oldest_ms=min((group.oldest_ms for group in good if group.oldest_ms is not None), default=None),
+        newest_ms=newest_ms,
+        heartbeat_ms=max(heartbeats_ms, default=None),
+        slots=frozenset(group.slot for group in good if group.slot is not None),
+    )

@@ -1,4 +1,4 @@
-"""The final counts of windows, from the lake to window_stats and to the topic of hot windows."""
+"""Closed windows, told to the topic of hot windows."""
 
 from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime, timedelta
@@ -8,31 +8,9 @@ import pyarrow.parquet as pq
 from clickwatch_events import HotWindow
 from clickwatch_events.avro import HotWindowCodec
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
-from pyspark.sql import DataFrame
-from pyspark.sql import functions as sf
-
-from clickwatch_streaming.windows import counted, sliding_window
 
 _SEND_SECONDS = 60.0
 _COLUMNS = ["product_id", "product_category", "window_start", "window_end", "views", "purchases"]
-
-
-def closed_windows(
-    events: DataFrame, after_ms: int | None, until_ms: int, length: timedelta, slide: timedelta
-) -> DataFrame:
-    """The counts of windows that end after `after_ms` and not after `until_ms` (epoch milliseconds).
-
-    Columns in: those of the lake's events, at least all whose timestamp lies in such a window.
-    Columns out: see `windows.window_counts`, and window_date. An event that came too late for a
-    window (`lateness.late_arrivals`) is not counted in it.
-    """
-    window_end = sf.col("window.end")
-    in_time = sf.col("late_at").isNull() | (window_end > sf.col("late_at"))
-    closes_now = window_end <= sf.timestamp_millis(sf.lit(until_ms))
-    if after_ms is not None:
-        closes_now &= window_end > sf.timestamp_millis(sf.lit(after_ms))
-    windowed = events.withColumn("window", sliding_window(length, slide)).where(in_time & closes_now)
-    return counted(windowed).withColumn("window_date", sf.to_date("window_start"))
 
 
 def hot_windows_in(files: Iterable[Path]) -> Iterator[HotWindow]:

@@ -53,16 +53,14 @@ class DeadLetter(NamedTuple):
         ]
 
 
-_COLUMNS = ["bad_reason", *DeadLetter._fields[1:]]
-
-
-def dead_letters_in(folder: Path) -> Iterator[DeadLetter]:
-    """Read dead letters from Parquet files, a few thousand in memory at a time."""
-    for file in sorted(folder.glob("*.parquet")):
-        with pq.ParquetFile(file) as parquet:
-            for rows in parquet.iter_batches(batch_size=4096, columns=_COLUMNS):
-                for values in zip(*(rows[name].to_pylist() for name in _COLUMNS), strict=True):
-                    yield DeadLetter(*values)
+def dead_letters_in(file: Path) -> Iterator[DeadLetter]:
+    """Read dead letters from a Parquet file if it exists, a few thousand in memory at a time."""
+    if not file.exists():
+        return
+    with pq.ParquetFile(file) as parquet:
+        for rows in parquet.iter_batches(batch_size=4096, columns=list(DeadLetter._fields)):
+            for values in zip(*(rows[name].to_pylist() for name in DeadLetter._fields), strict=True):
+                yield DeadLetter(*values)
 
 
 class DeadLetterTopic:

@@ -14,10 +14,10 @@ is left, whatever had been moved before.
 import fcntl
 import os
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import date, timedelta
+from datetime import date
 from pathlib import Path
 
 import pyarrow as pa
@@ -109,7 +109,7 @@ class LakeFolder:
             The files, still in staging, safe on disk.
         """
         files = []
-        for day in sorted(path for path in written.iterdir() if "=" in path.name):
+        for day in sorted(written.glob("*=*")):
             folder = self.publication(batch_id) / table.relative_to(self.root) / day.name
             folder.mkdir(parents=True)
             for number, part in enumerate(sorted(day.glob("*.parquet"))):
@@ -152,19 +152,29 @@ class LakeFolder:
             if is_complete or not (folder / "sealed.json").exists():
                 shutil.rmtree(folder)
 
-    def files_with(self, slots: Iterable[int]) -> list[Path]:
+    def files_with(self, slots: range | frozenset[int]) -> list[Path]:
         """The published files of events that hold any of the slots (`timestamp_ms // SLOT_MS`)."""
-        wanted = frozenset(slots)
-        days = {slot // _SLOTS_PER_DAY for slot in wanted}
-        folders = (self.events / f"event_date={_EPOCH + timedelta(days=day)}" for day in sorted(days))
-        files = [file for folder in folders for file in sorted(folder.glob("*.parquet"))]
-        return [file for file in files if not wanted.isdisjoint(self._slots_of(file))]
+        days = _days_of(slots)
+        folders = (folder for folder in sorted(self.events.glob("event_date=*")) if _day_of(folder) in days)
+        files = (file for folder in folders for file in sorted(folder.glob("*.parquet")))
+        return [file for file in files if any(slot in slots for slot in self._slots_of(file))]
 
     def _slots_of(self, file: Path) -> frozenset[int]:
         # Published files never change, so each is looked at once in the life of the process.
         if file not in self._slots:
             self._slots[file] = _slots_in(file)
         return self._slots[file]
+
+
+def _days_of(slots: range | frozenset[int]) -> range | frozenset[int]:
+    """The days that slots lie in, counted from the epoch."""
+    if isinstance(slots, range):
+        return range(slots.start // _SLOTS_PER_DAY, (slots.stop - 1) // _SLOTS_PER_DAY + 1)
+    return frozenset(slot // _SLOTS_PER_DAY for slot in slots)
+
+
+def _day_of(folder: Path) -> int:
+    return (date.fromisoformat(folder.name.partition("=")[2]) - _EPOCH).days
 
 
 def _slots_in(file: Path) -> frozenset[int]:
