@@ -1,4 +1,4 @@
-"""Command line: `python -m clickwatch_streaming run | project | connectors`."""
+"""Command line: `python -m clickwatch_streaming run | project | compact | dlq | connectors`."""
 
 from pathlib import Path
 from typing import Annotated
@@ -8,10 +8,13 @@ from clickwatch_service import load_settings, run_cli, stop_on_signals
 
 from clickwatch_streaming.connectors import fetch_connectors
 from clickwatch_streaming.kafka import wait_for_topics
+from clickwatch_streaming.lake_commands import compact_lake, dlq
 from clickwatch_streaming.projector import project as follow
 from clickwatch_streaming.settings import Settings
 
 app = typer.Typer(help="Speed layer: flash-sale alerts and the event lake.", no_args_is_help=True)
+app.command("compact")(compact_lake)
+app.add_typer(dlq, name="dlq")
 
 
 @app.command()

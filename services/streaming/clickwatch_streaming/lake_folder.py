@@ -115,7 +115,7 @@ class LakeFolder:
             for number, part in enumerate(sorted(day.glob("*.parquet"))):
                 file = folder / f"batch-{batch_id:010d}-{number:02d}.parquet"
                 part.rename(file)
-                _sync_file(file)
+                sync_file(file)
                 files.append(file)
         return files
 
@@ -186,7 +186,8 @@ def _slots_in(file: Path) -> frozenset[int]:
     return frozenset(slots)
 
 
-def _sync_file(file: Path) -> None:
+def sync_file(file: Path) -> None:
+    """Make what a file holds last through a power cut."""
     descriptor = os.open(file, os.O_RDONLY)
     try:
         os.fsync(descriptor)
