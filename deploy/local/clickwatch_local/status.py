@@ -76,7 +76,8 @@ def _lag(state: State, places: DataDir) -> Iterator[str]:
     """Yield how many messages each reader of a topic has not dealt with for good.
 
     The projector's offsets stand in the database, those of Spark's queries in their checkpoints,
-    where they move with each checkpoint only; what a query has done since then is not known here.
+    where they move when a batch is finished (in Real-Time Mode that takes a CHECKPOINT_INTERVAL); what
+    a query has done since then is not known here.
     """
     try:
         with psycopg.connect(state.database, passfile=str(places.pgpass), connect_timeout=3) as connection:
@@ -85,10 +86,11 @@ def _lag(state: State, places: DataDir) -> Iterator[str]:
         for consumer, topic, partition, next_offset in rows:
             readers.setdefault(f"projector {consumer}", {})[topic, partition] = next_offset
         for checkpoint in sorted((places.data / "checkpoints").glob("*/commits")):
-            name = f"query {checkpoint.parent.name}, at its last checkpoint"
+            name = f"query {checkpoint.parent.name}, as of its last finished batch"
             readers[name] = committed_offsets(checkpoint.parent)
         for name, offsets in readers.items():
-            yield f"{name}: {_behind(state.kafka, offsets)} messages behind"
+            behind = f"{_behind(state.kafka, offsets)} messages behind" if offsets else "none finished yet"
+            yield f"{name}: {behind}"
     except (psycopg.Error, KafkaException) as error:
         yield f"lag unknown: {str(error).strip()}"
 

@@ -162,7 +162,7 @@ class Services:
         Process(Command(name, (*program, *arguments), log, self._environment)).require_success(180)
 
 
-def eventually(look: Callable[[], T], expected: T, watched: Process | None = None, timeout_seconds: float = 120) -> T:
+def eventually(look: Callable[[], T], expected: T, watched: Process | None = None, timeout_seconds: float = 300) -> T:
     """Return what is seen once it is as expected, or what is seen at the deadline, to be compared by the caller."""
 
     def seen() -> T:

@@ -10,6 +10,7 @@ from time import monotonic
 
 import duckdb
 import pytest
+from clickwatch_servers import Process
 from stack_ledger import Counts, Key, Ledger
 from stack_services import Services, eventually
 
@@ -73,6 +74,7 @@ def _killed(services: Services) -> Outcome:
     chance = random.Random(seed)
     print(f"\nkill -9 at random moments: seed {seed}")
     files = [services.folder / f"ledger-{part}.json" for part in range(PARTS)]
+    before, restarted = services.last_alert_change(), monotonic()
     streaming = services.start_streaming()
     try:
         for part, file in enumerate(files):
@@ -80,18 +82,26 @@ def _killed(services: Services) -> Outcome:
             options = (f"--events={PART_EVENTS}", f"--rate={PART_RATE}", f"--start-time={start}")
             services.simulate(file, *options, f"--seed={seed + part}", *MISHAPS)
             if part < PARTS - 1:
-                streaming.wait(chance.uniform(1, 14))
+                # At any moment: while it starts, or after it has begun to tell of what it found.
+                if chance.random() < 0.6:
+                    _next_alert(services, before, streaming)
+                streaming.wait(chance.uniform(0, 8))
                 streaming.require_running()
                 streaming.kill()
                 before, restarted = services.last_alert_change(), monotonic()
+                print(f"killed {part + 1} times, last alert at {before}")
                 streaming = services.start_streaming()
-        eventually(lambda: services.last_alert_change() != before, True, streaming)
+        _next_alert(services, before, streaming)
         print(f"the next alert came {monotonic() - restarted:.1f} s after the last restart")
         ledger = Ledger(files)
         eventually(lambda: _visible(services), _expected(ledger), streaming)
     finally:
         streaming.stop()
     return Outcome(services, ledger)
+
+
+def _next_alert(services: Services, before: datetime | None, streaming: Process) -> None:
+    assert eventually(lambda: services.last_alert_change() != before, True, streaming)
 
 
 def _visible(services: Services) -> tuple[object, ...]:
@@ -167,17 +177,17 @@ def test_the_lake_holds_each_event_of_the_log_once_also_late_ones(outcome: Outco
     columns = "event_id, user_id, product_id, product_category, event_type, session_id, price_minor, currency"
     with duckdb.connect() as connection:
         connection.execute(
-            f"""CREATE TABLE lake AS SELECT {columns}, epoch_ms(timestamp) AS at
+            f"""CREATE TABLE lake AS SELECT {columns}, epoch_ms(timestamp) AS at_ms
             FROM read_parquet('{outcome.services.data}/lake/events/*/*.parquet')"""
         )
         # Broken lines do not parse, lack a product, or have no time; events of the future are dead letters.
         connection.execute(
-            f"""CREATE TABLE log AS SELECT DISTINCT {columns}, epoch_ms(try_cast(timestamp AS timestamptz)) AS at
+            f"""CREATE TABLE log AS SELECT DISTINCT {columns}, epoch_ms(try_cast(timestamp AS timestamptz)) AS at_ms
             FROM read_json('{outcome.services.data}/logs/*.jsonl', format = 'newline_delimited', ignore_errors = true,
                 columns = {{event_id: 'varchar', user_id: 'varchar', product_id: 'varchar', product_category: 'varchar',
                             event_type: 'varchar', timestamp: 'varchar', session_id: 'varchar', price_minor: 'bigint',
                             currency: 'varchar'}})
-            WHERE product_id IS NOT NULL AND at < epoch_ms(now())"""
+            WHERE product_id IS NOT NULL AND at_ms < epoch_ms(now())"""
         )
         missing = connection.execute("SELECT * FROM log EXCEPT SELECT * FROM lake").fetchall()
         invented = connection.execute("SELECT * FROM lake EXCEPT SELECT * FROM log").fetchall()

@@ -104,7 +104,7 @@ def test_it_shows_alerts_and_yesterday_and_leaves_nothing_after_sigterm(started:
     assert started.process.wait(120) == 0
     assert started.left() == []
     assert "streaming" in status
-    assert "messages of" in status
+    assert "messages behind" in status
     assert second.returncode == 1
     assert "a stack already runs" in second.stderr
     assert "not running: stopped at" in started.ask("status").stdout
