@@ -87,8 +87,8 @@ def test_a_rerun_with_another_result_replaces_the_day_alone(serving_layer: Servi
     )
 
     assert generated_at == LATER
-    days = {DAY: LATER, neighbour.report_date: FIRST_TIME}
-    assert dict(rows(database_url, "daily_summary", "report_date, generated_at")) == days
+    days = rows(database_url, "daily_summary", "report_date, generated_at")
+    assert days == [(DAY, LATER), (neighbour.report_date, FIRST_TIME)]
     segments = rows(database_url, "user_segments")
     assert [row[1] for row in segments if row[0] == DAY] == ["ann", "cat"]
     assert [row[1] for row in segments if row[0] != DAY] == ["ann", "bob\t\\N"]
@@ -139,7 +139,7 @@ def test_a_database_lost_while_publishing_leaves_the_old_day(serving_layer: Serv
 def test_a_reader_sees_the_old_day_until_the_new_one_is_whole(serving_layer: ServingLayer, database_url: str) -> None:
     serving_layer.publish(REPORT, SEGMENTS, PRODUCTS, CATEGORIES)
     before = physical_rows(database_url)
-    seen_meanwhile = []
+    seen_meanwhile: list[object] = []
 
     def watched() -> Iterator[CategoryConversion]:
         seen_meanwhile.append(physical_rows(database_url))
@@ -154,7 +154,7 @@ def test_a_reader_sees_the_old_day_until_the_new_one_is_whole(serving_layer: Ser
 def test_two_publishers_of_a_day_are_one_after_the_other(serving_layer: ServingLayer, database_url: str) -> None:
     first_is_in = threading.Event()
     second_has_started = threading.Event()
-    finished = []
+    finished: list[str] = []
 
     def first_categories() -> Iterator[CategoryConversion]:
         first_is_in.set()
