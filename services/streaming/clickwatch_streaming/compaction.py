@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from uuid import uuid4
 
-import pyarrow.parquet as pq
+import pyarrow.parquet as pq  # type: ignore[import-untyped]
 from clickwatch_service import UserError
 
 from clickwatch_streaming.batch_record import sync_folder
@@ -123,7 +123,7 @@ def _groups(files: list[Path]) -> Iterator[list[Path]]:
 
 
 def _rows(file: Path) -> int:
-    return pq.read_metadata(file).num_rows
+    return int(pq.read_metadata(file).num_rows)
 
 
 def _exchange(one: Path, other: Path) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import NamedTuple, Self
 
-import pyarrow.parquet as pq
+import pyarrow.parquet as pq  # type: ignore[import-untyped]
 from clickwatch_service import UserError
 from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
 
@@ -76,7 +76,7 @@ class DeadLetterTopic:
         self._topic = topic
         group = f"clickwatch-lake-{source_topic}"
         self._consumer = Consumer(
-            {"bootstrap.servers": bootstrap_servers, "group.id": group, "enable.auto.commit": False}
+            {"bootstrap.servers": bootstrap_servers, "group.id": group, "enable.auto.commit": False, "log_level": 2}
         )
         self._producer = Producer(
             {
@@ -86,6 +86,7 @@ class DeadLetterTopic:
                 "linger.ms": 20,
                 "compression.type": "lz4",
                 "queue.buffering.max.kbytes": 32_768,
+                "log_level": 2,
             }
         )
         try:

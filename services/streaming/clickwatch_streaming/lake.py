@@ -30,18 +30,6 @@ from clickwatch_streaming.writer_schemas import WriterSchemas
 
 log = structlog.get_logger()
 
-_SESSION = {
-    "spark.sql.session.timeZone": "UTC",
-    "spark.sql.adaptive.enabled": "true",
-    # Spark's default, INT96, has no statistics and is deprecated everywhere else.
-    "spark.sql.parquet.outputTimestampType": "TIMESTAMP_MICROS",
-    "spark.sql.parquet.compression.codec": "zstd",
-    # Rows of several days are written side by side instead of being sorted first.
-    "spark.sql.maxConcurrentOutputFileWriters": "50",
-    # The files are named one by one; Spark need not list them in a job of its own.
-    "spark.sql.sources.parallelPartitionDiscovery.threshold": "100000",
-}
-
 
 class DeadLetterSink(Protocol):
     """Where bad messages go; see `dead_letters.DeadLetterTopic`."""
@@ -134,16 +122,15 @@ def start(spark: SparkSession, settings: Settings, registry: Registry) -> Stream
     Raises:
         UserError: the topic does not exist, or a server does not answer.
     """
-    session = lake_session(spark)
     checkpoint = settings.checkpoints_dir / "lake"
     folder = LakeFolder(settings.lake_dir)
     folder.clear_leftovers()
     dead_letters = DeadLetterTopic(settings.kafka_bootstrap_servers, settings.kafka_topic, settings.dead_letter_topic)
-    writers = WriterSchemas(registry, session, settings.wait_timeout)
+    writers = WriterSchemas(registry, spark, settings.wait_timeout)
     writers.learn(registry.ids(EVENTS).values())
     lake = Lake(
         folder,
-        BatchWriter(session, folder, writers, rules(settings), dead_letters.source_partitions()),
+        BatchWriter(spark, folder, writers, rules(settings), dead_letters.source_partitions()),
         dead_letters,
         HotWindowTopic(
             settings.kafka_bootstrap_servers, settings.alerts_topic, HotWindowCodec(registry.id_of(ALERTS, 1))
@@ -151,7 +138,7 @@ def start(spark: SparkSession, settings: Settings, registry: Registry) -> Stream
         lambda: checkpoint_id(checkpoint),
     )
     messages = (
-        session.readStream.format("kafka")
+        spark.readStream.format("kafka")
         .option("kafka.bootstrap.servers", settings.kafka_bootstrap_servers)
         .option("subscribe", settings.kafka_topic)
         .option("startingOffsets", "earliest")
@@ -176,14 +163,6 @@ def rules(settings: Settings) -> Rules:
         max_future=settings.max_future,
         unknown_event_type=settings.unknown_event_type,
     )
-
-
-def lake_session(spark: SparkSession) -> SparkSession:
-    """A session of its own, so that the lake's settings do not touch the alert query."""
-    session = spark.newSession()
-    for key, value in _SESSION.items():
-        session.conf.set(key, value)
-    return session
 
 
 def checkpoint_id(checkpoint: Path) -> str:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
-import pyarrow.parquet as pq
+import pyarrow.parquet as pq  # type: ignore[import-untyped]
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as sf
 
@@ -51,7 +51,7 @@ class BatchWriter:
     """Makes batches in the staging folder of a lake.
 
     Attributes:
-        spark: the session that reads what was staged.
+        spark: the session messages come from.
         folder: the lake.
         writers: the schemas messages are written with.
         rules: what counts where.

@@ -105,6 +105,8 @@ def _configuration(settings: Settings, jars: list[Path], logging: Path) -> dict[
         "spark.ui.port": str(settings.spark_ui_port),
         "spark.ui.showConsoleProgress": "false",
         "spark.sql.session.timeZone": "UTC",
+        # Spark's default for Parquet, INT96, is deprecated everywhere else and has no time zone.
+        "spark.sql.parquet.outputTimestampType": "TIMESTAMP_MICROS",
         "spark.sql.shuffle.partitions": str(settings.shuffle_partitions),
         "spark.sql.streaming.stateStore.providerClass": STATE_STORE,
         # Real-Time Mode asks for format 2; micro-batches write it too, so that both can go on

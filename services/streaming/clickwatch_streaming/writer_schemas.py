@@ -7,7 +7,7 @@ from typing import Protocol
 import structlog
 from clickwatch_events.registry import NotRegistered, RegistryUnavailable
 from clickwatch_service import UserError
-from py4j.protocol import Py4JJavaError
+from py4j.protocol import Py4JJavaError  # type: ignore[import-untyped]
 from pyspark.sql import SparkSession
 from tenacity import (
     RetryCallState,

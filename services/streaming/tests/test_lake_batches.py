@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import NamedTuple
 
-import pyarrow.parquet as pq
+import pyarrow.parquet as pq  # type: ignore[import-untyped]
 import pytest
 from clickwatch_events import Event, EventType, HotWindow
 from clickwatch_events.avro import EventEncoder
@@ -14,7 +14,7 @@ from clickwatch_events.registry import NotRegistered
 from clickwatch_events.schemas import EVENTS, schema_text
 from clickwatch_service import UserError
 from clickwatch_streaming.dead_letters import DeadLetter
-from clickwatch_streaming.lake import Lake, lake_session
+from clickwatch_streaming.lake import Lake
 from clickwatch_streaming.lake_batch import BatchWriter, Rules
 from clickwatch_streaming.lake_folder import LakeFolder
 from clickwatch_streaming.settings import UnknownEventType
@@ -127,8 +127,7 @@ class World:
     """A lake with its topics; `take` gives it what is new in the log."""
 
     def __init__(self, spark: SparkSession, root: Path) -> None:
-        self.spark = lake_session(spark)
-        self.spark.conf.set("spark.sql.shuffle.partitions", "1")
+        self.spark = spark
         self.folder = LakeFolder(root / "lake")
         self.log = Log()
         self.sinks = Sinks()
@@ -312,6 +311,42 @@ def test_a_lake_of_another_checkpoint_is_refused(world: World) -> None:
 
     with pytest.raises(UserError, match="was not written from this checkpoint"):
         world.take()
+
+
+def test_after_an_outage_no_punctual_event_is_late_however_unevenly_partitions_went(world: World) -> None:
+    # Five hours in one batch. Partition 0 has ten times the traffic and ends 40 minutes before partition 1.
+    punctual: list[tuple[int, str]] = []
+    number = 0
+    for partition, step_ms, hours in ((0, 3_000, 4.33), (1, 30_000, 5.0)):
+        for passed_ms in range(0, int(hours * 60 * MINUTE), step_ms):
+            number += 1
+            # Out of order by up to nine minutes, which is within the watermark.
+            minute = (passed_ms - (number * 7919 % 540) * 1000) / MINUTE
+            kind = ("view", "add_to_cart", "purchase")[number % 3]
+            world.log.event(number, minute, partition, kind)
+            punctual.append((int(minute * MINUTE), kind))
+    world.take()
+    world.log.append(None, key=b"clickwatch-heartbeat", at_ms=NOON_MS + 600 * MINUTE)
+
+    world.take()
+
+    assert world.windows() == windows_of(punctual)
+    last = world.folder.last_batch()
+    assert last is not None
+    assert (last.totals.events, last.totals.late) == (number, 0)
+
+
+def windows_of(events: list[tuple[int, str]]) -> dict[tuple[str, int], tuple[int, ...]]:
+    """Ten-minute windows every five, counted one event at a time; event times in milliseconds after noon."""
+    counts: dict[int, Counter[str]] = defaultdict(Counter)
+    for time_ms, kind in events:
+        for start in range(-60, 24 * 60, 5):
+            if start * MINUTE <= time_ms < (start + 10) * MINUTE:
+                counts[start][kind] += 1
+    return {
+        ("product_1", start): (kinds["view"], kinds["add_to_cart"], kinds["purchase"], kinds.total())
+        for start, kinds in counts.items()
+    }
 
 
 STEPS = ["write", "seal", "send dead letters", "send windows", "publish", "go on after", "complete"]
