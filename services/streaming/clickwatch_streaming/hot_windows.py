@@ -27,7 +27,8 @@ def hot_windows(messages: DataFrame, writers: Mapping[int, str], settings: Setti
     """Windows with more than VIEWS_THRESHOLD views, each time their counts change.
 
     Columns in: those of Kafka's source. Columns out: see `windows.counted`. Messages that are no
-    events are passed over: the lake query deals with them.
+    events are passed over: the lake query deals with them. Carts and unknown types are left out, so
+    `carts` is 0 and `total_events` is views and purchases.
     """
     events = good_events(
         decoded(
@@ -39,7 +40,8 @@ def hot_windows(messages: DataFrame, writers: Mapping[int, str], settings: Setti
         )
     )
     unique = (
-        events.select(*ALERT_FIELDS)
+        events.where(sf.col("event_type").isin("view", "purchase"))
+        .select(*ALERT_FIELDS)
         .withWatermark("timestamp", _interval(settings.watermark))
         # 64 bits of the id are a third of its length to shuffle and keep; two of a million events of
         # one and the same millisecond share them once in 40 million years of such milliseconds.
@@ -49,6 +51,16 @@ def hot_windows(messages: DataFrame, writers: Mapping[int, str], settings: Setti
     )
     counts = window_counts(unique, settings.window_duration, settings.slide_duration)
     return counts.where(sf.col("views") > settings.views_threshold)
+
+
+def while_undecided(windows: DataFrame, purchases_threshold: int) -> DataFrame:
+    """Of windows sent with each event, those an alert may still come from or has just ended in.
+
+    Purchases grow one by one in Real-Time Mode, so the purchase that retracts an alert is always sent,
+    and nothing after it matters before the window closes. Without this, every event of a popular
+    product would be sent twice over.
+    """
+    return windows.where(sf.col("purchases") <= purchases_threshold)
 
 
 def as_messages(windows: DataFrame, schema_id: int) -> DataFrame:
@@ -86,20 +98,21 @@ class AlertQuery:
 
     def drain(self, writers: Mapping[int, str]) -> StreamingQuery:
         """Read what the topic holds now, up to one cut over all its partitions, and end."""
-        return self._writer(writers).trigger(availableNow=True).start()
-
-    def follow_in_real_time(self, writers: Mapping[int, str]) -> StreamingQuery:
-        """Read on for good; each event is counted as it comes."""
-        every = _interval(self._settings.checkpoint_interval)
-        # pyspark's type stubs do not know of Real-Time Mode yet.
-        writer: DataStreamWriter = self._writer(writers).trigger(realTime=every)  # type: ignore[call-overload]
-        return writer.start()
+        return self._writer(self._hot_windows(writers)).trigger(availableNow=True).start()
 
     def follow_in_batches(self, writers: Mapping[int, str]) -> StreamingQuery:
         """Read on for good, one micro-batch after the other."""
-        return self._writer(writers).trigger(processingTime="0 seconds").start()
+        return self._writer(self._hot_windows(writers)).trigger(processingTime="0 seconds").start()
 
-    def _writer(self, writers: Mapping[int, str]) -> DataStreamWriter:
+    def follow_in_real_time(self, writers: Mapping[int, str]) -> StreamingQuery:
+        """Read on for good; each event is counted as it comes."""
+        windows = while_undecided(self._hot_windows(writers), self._settings.purchases_threshold)
+        every = _interval(self._settings.checkpoint_interval)
+        # pyspark's type stubs do not know of Real-Time Mode yet.
+        writer: DataStreamWriter = self._writer(windows).trigger(realTime=every)  # type: ignore[call-overload]
+        return writer.start()
+
+    def _hot_windows(self, writers: Mapping[int, str]) -> DataFrame:
         settings = self._settings
         messages = (
             self._spark.readStream.format("kafka")
@@ -107,10 +120,16 @@ class AlertQuery:
             .option("subscribe", settings.kafka_topic)
             .option("startingOffsets", "earliest")
             .option("failOnDataLoss", "true")
+            # The connector asks for its position after each poll; 500 records a poll is dear.
+            .option("kafka.max.poll.records", "5000")
             .load()
         )
+        return hot_windows(messages, writers, settings)
+
+    def _writer(self, windows: DataFrame) -> DataStreamWriter:
+        settings = self._settings
         return (
-            as_messages(hot_windows(messages, writers, settings), self._schema_id)
+            as_messages(windows, self._schema_id)
             .writeStream.queryName(QUERY_NAME)
             .format("kafka")
             .option("kafka.bootstrap.servers", settings.kafka_bootstrap_servers)

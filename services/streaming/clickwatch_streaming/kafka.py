@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import structlog
 from clickwatch_service import UserError
-from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, TopicPartition
+from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient
 from tenacity import (
     RetryCallState,
@@ -19,6 +19,8 @@ from tenacity import (
     stop_when_event_set,
     wait_exponential,
 )
+
+from clickwatch_streaming.decode import HEARTBEAT_KEY
 
 log = structlog.get_logger()
 
@@ -71,6 +73,24 @@ def wait_for_topics(
             "start the broker and create the topics, or set WAIT_TIMEOUT"
         )
     return found
+
+
+class Heartbeat:
+    """Tells the lake query how late it is where no shopper does: an empty message with a key of its own."""
+
+    def __init__(self, bootstrap_servers: str, topic: str) -> None:
+        """Send to `topic`."""
+        self._topic = topic
+        self._producer = Producer({"bootstrap.servers": bootstrap_servers, "log_level": 2})
+
+    def beat(self) -> None:
+        """Send one; the broker's time on it is what counts. One that is lost is made up for by the next."""
+        self._producer.produce(self._topic, None, HEARTBEAT_KEY)
+        self._producer.poll(0)
+
+    def close(self) -> None:
+        """Send what is waiting, for a second at most."""
+        self._producer.flush(1)
 
 
 class TopicReader:

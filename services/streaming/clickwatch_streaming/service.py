@@ -3,15 +3,17 @@
 The alert path goes first: what has piled up is drained by it alone, then the lake query starts.
 """
 
+import re
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from time import monotonic
 
 import structlog
 from clickwatch_events.registry import NotRegistered, Registry, RegistryUnavailable
 from clickwatch_events.schemas import ALERTS, EVENTS
 from clickwatch_service import UserError
-from py4j.protocol import Py4JError
+from py4j.protocol import Py4JError  # type: ignore[import-untyped]
 from pyspark.errors import StreamingQueryException
 from pyspark.sql import SparkSession
 from pyspark.sql.streaming.query import StreamingQuery
@@ -20,7 +22,7 @@ from clickwatch_streaming import lake
 from clickwatch_streaming.backlog import unread_messages
 from clickwatch_streaming.driver import remember_jvm, sole_service
 from clickwatch_streaming.hot_windows import AlertQuery
-from clickwatch_streaming.kafka import wait_for_topics
+from clickwatch_streaming.kafka import Heartbeat, wait_for_topics
 from clickwatch_streaming.projector import project
 from clickwatch_streaming.session import require_java, spark_session
 from clickwatch_streaming.settings import Settings, Trigger
@@ -127,18 +129,24 @@ class _Supervisor:
     def run(self) -> None:
         self._learn_schemas()
         self._start_alerts()
+        if self._stop.is_set():
+            return
         self._queries["lake"] = lake.start(self._spark, self._settings, self._registry)
         log.info("lake started", every_seconds=self._settings.lake_interval.total_seconds())
-        polls = self._settings.registry_poll_interval.total_seconds()
-        waited = 0.0
+        settings = self._settings
+        next_poll = next_beat = monotonic()
+        heartbeat = Heartbeat(settings.kafka_bootstrap_servers, settings.kafka_topic)
         while not self._stop.wait(_LOOK_SECONDS):
             self._raise_failures()
-            waited += _LOOK_SECONDS
-            if waited >= polls:
-                waited = 0.0
+            if monotonic() >= next_poll:
+                next_poll = monotonic() + settings.registry_poll_interval.total_seconds()
                 if self._learn_schemas():
                     self._queries["alerts"].stop()
                     self._start_alerts()
+            if settings.heartbeat_interval is not None and monotonic() >= next_beat:
+                next_beat = monotonic() + settings.heartbeat_interval.total_seconds()
+                heartbeat.beat()
+        heartbeat.close()
 
     def _start_alerts(self) -> None:
         settings, alerts = self._settings, self._alerts
@@ -199,4 +207,6 @@ def _explained(name: str, error: StreamingQueryException) -> Exception:
             "outage, or the topic was made anew); nothing was skipped. Raise retention; to go on without them, remove "
             "the checkpoints and the lake of DATA_DIR, which reads the topic from its start"
         )
-    return UserError(f"query {name} failed: {text.splitlines()[0] if text else type(error).__name__}")
+    # What lake code raised inside Spark comes back as the text of a Python traceback.
+    raised = re.search(r"UserError: (.+)", text)
+    return UserError(raised[1] if raised else f"query {name} failed: {text.splitlines()[0]}")

@@ -113,6 +113,8 @@ def _configuration(settings: Settings, jars: list[Path], logging: Path) -> dict[
         # from one checkpoint (decision record 0003).
         "spark.sql.streaming.stateStore.checkpointFormatVersion": "2",
         "spark.sql.streaming.stateStore.rocksdb.changelogCheckpointing.enabled": "true",
+        # A batch without data would only forget old keys; the next batch does that too.
+        "spark.sql.streaming.noDataMicroBatches.enabled": "false",
         # Counting rows costs a look-up for each row that is written.
         "spark.sql.streaming.stateStore.rocksdb.trackTotalNumberOfRows": "false",
     }

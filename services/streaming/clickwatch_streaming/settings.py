@@ -46,17 +46,17 @@ class Settings(ServiceSettings):
 
     spark_master: str = "local[*]"
     spark_jars_dir: Path | None = None
-    spark_driver_memory: str = Field("1500m", pattern=r"^\d+[mg]$")
-    spark_log_level: str = Field("ERROR", pattern=r"^(ERROR|WARN|INFO|DEBUG)$")
-    spark_ui_port: int = Field(0, ge=0, le=65535)
-    shuffle_partitions: int = Field(2, ge=1)
+    spark_driver_memory: Annotated[str, Field(pattern=r"^\d+[mg]$")] = "1500m"
+    spark_log_level: Annotated[str, Field(pattern=r"^(ERROR|WARN|INFO|DEBUG)$")] = "ERROR"
+    spark_ui_port: Annotated[int, Field(ge=0, le=65535)] = 0
+    shuffle_partitions: Annotated[int, Field(ge=1)] = 2
 
     window_duration: PositiveDuration = timedelta(minutes=10)
     slide_duration: PositiveDuration = timedelta(minutes=5)
     watermark: PositiveDuration = timedelta(minutes=10)
     max_future: PositiveDuration = timedelta(minutes=5)
-    views_threshold: int = Field(100, ge=0)
-    purchases_threshold: int = Field(5, ge=1)
+    views_threshold: Annotated[int, Field(ge=0)] = 100
+    purchases_threshold: Annotated[int, Field(ge=1)] = 5
     unknown_event_type: UnknownEventType = UnknownEventType.KEEP
 
     trigger: Trigger = Trigger.AUTO

@@ -14,7 +14,8 @@ from clickwatch_streaming.backlog import unread_messages
 from clickwatch_streaming.hot_windows import AlertQuery
 from clickwatch_streaming.settings import Settings
 from confluent_kafka import Consumer, Producer, TopicPartition
-from confluent_kafka.admin import AdminClient, NewTopic
+from confluent_kafka.admin import AdminClient
+from confluent_kafka.cimpl import NewTopic
 from pyspark.sql import SparkSession
 from pyspark.sql.streaming.query import StreamingQuery
 
@@ -80,7 +81,7 @@ def shop(kafka_bootstrap: str, spark_jars_dir: Path, tmp_path: Path) -> Shop:
         alerts_topic=f"{name}-alerts",
         data_dir=tmp_path,
         spark_jars_dir=spark_jars_dir,
-        checkpoint_interval="5 s",
+        checkpoint_interval=timedelta(seconds=5),
     )
     return Shop(settings)
 

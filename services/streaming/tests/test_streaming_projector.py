@@ -4,7 +4,7 @@ import threading
 import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import psycopg
@@ -18,7 +18,8 @@ from clickwatch_streaming.postgres import AlertTable
 from clickwatch_streaming.projector import project, project_batch
 from clickwatch_streaming.settings import Settings
 from confluent_kafka import Producer
-from confluent_kafka.admin import AdminClient, NewTopic
+from confluent_kafka.admin import AdminClient
+from confluent_kafka.cimpl import NewTopic
 
 NOW = datetime(2026, 3, 1, 12, 3, tzinfo=UTC)
 START = int(datetime(2026, 3, 1, 12, 0, tzinfo=UTC).timestamp() * 1000)
@@ -236,14 +237,14 @@ def test_a_topic_made_anew_is_an_error_and_not_a_silent_restart(
 
 
 def test_a_missing_topic_is_named(kafka_bootstrap: str) -> None:
-    settings = Settings(wait_timeout="1 s")
+    settings = Settings(wait_timeout=timedelta(seconds=1))
 
     with pytest.raises(UserError, match="topic missing: no-such-topic"):
         wait_for_topics(kafka_bootstrap, ["no-such-topic"], settings.wait_timeout, threading.Event())
 
 
 def test_a_broker_that_is_not_there_is_an_error_after_the_limit() -> None:
-    settings = Settings(wait_timeout="1 s")
+    settings = Settings(wait_timeout=timedelta(seconds=1))
 
     with pytest.raises(UserError, match="no broker answers"):
         wait_for_topics("127.0.0.1:1", ["any"], settings.wait_timeout, threading.Event())
