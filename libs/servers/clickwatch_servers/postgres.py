@@ -151,6 +151,8 @@ def _another_user(folder: Path) -> tuple[str, ...]:
         "--clear-groups",
         "--inh-caps=+dac_override",
         "--ambient-caps=+dac_override",
+        # initdb asks access(2) for its programs, which asks as a user without that right unless told so.
+        "--securebits=+no_setuid_fixup",
     )
 
 
