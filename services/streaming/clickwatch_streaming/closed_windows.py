@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-import pyarrow.parquet as pq  # type: ignore[import-untyped]
+import pyarrow.parquet as pq
 from clickwatch_events import HotWindow
 from clickwatch_events.avro import HotWindowCodec
 from confluent_kafka import KafkaError, KafkaException, Message, Producer

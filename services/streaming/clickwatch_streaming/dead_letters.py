@@ -12,7 +12,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import NamedTuple, Self
 
-import pyarrow.parquet as pq  # type: ignore[import-untyped]
+import pyarrow.parquet as pq
 from clickwatch_service import UserError
 from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
 

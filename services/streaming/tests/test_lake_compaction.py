@@ -3,8 +3,8 @@
 import threading
 from pathlib import Path
 
-import pyarrow as pa  # type: ignore[import-untyped]
-import pyarrow.parquet as pq  # type: ignore[import-untyped]
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from clickwatch_service import UserError
 from clickwatch_streaming.compaction import compact

@@ -6,8 +6,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
-import pyarrow as pa  # type: ignore[import-untyped]
-import pyarrow.parquet as pq  # type: ignore[import-untyped]
+import pyarrow as pa
+import pyarrow.parquet as pq
 from clickwatch_streaming.batch_tables import BatchTables
 from clickwatch_streaming.lake_folder import SLOT_MS
 from clickwatch_streaming.windows import window_counts
