@@ -48,7 +48,7 @@ def wait_for_topics(
     def look() -> bool:
         nonlocal missing, found
         try:
-            known = admin.list_topics(timeout=5).topics
+            known = admin.list_topics(timeout=2).topics
         except KafkaException:
             missing = "no broker answers"
             return False

@@ -12,6 +12,7 @@ from time import monotonic
 import structlog
 from clickwatch_events.registry import NotRegistered, Registry, RegistryUnavailable
 from clickwatch_events.schemas import ALERTS, EVENTS
+from clickwatch_servers.java import spark_java_home
 from clickwatch_service import UserError
 from py4j.protocol import Py4JError  # type: ignore[import-untyped]
 from pyspark.errors import StreamingQueryException
@@ -24,7 +25,7 @@ from clickwatch_streaming.driver import remember_jvm, sole_service
 from clickwatch_streaming.hot_windows import AlertQuery
 from clickwatch_streaming.kafka import Heartbeat, wait_for_topics
 from clickwatch_streaming.projector import project
-from clickwatch_streaming.session import require_java, spark_session
+from clickwatch_streaming.session import spark_session
 from clickwatch_streaming.settings import Settings, Trigger
 
 log = structlog.get_logger()
@@ -42,7 +43,7 @@ def run(settings: Settings, stop: threading.Event, say: Callable[[str], None]) -
         UserError: what is needed is not there, or a query failed for a reason outside of it.
         StreamingQueryException: a query failed.
     """
-    require_java()
+    spark_java_home()  # a Java that is missing is said before anything is waited for
     topics = (settings.kafka_topic, settings.dead_letter_topic, settings.alerts_topic)
     partitions = wait_for_topics(settings.kafka_bootstrap_servers, topics, settings.wait_timeout, stop)
     registry, schema_id = _ready_registry(settings)

@@ -2,12 +2,12 @@
 
 import os
 import re
-import shutil
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from clickwatch_servers.java import spark_java_home
 from clickwatch_service import UserError
 from pyspark.sql import SparkSession
 
@@ -33,7 +33,7 @@ def spark_session(settings: Settings, topic_partitions: int = 1) -> SparkSession
     `topic_partitions` is how many partitions KAFKA_TOPIC has. Raises UserError where no Java or no
     connectors are found, or where SPARK_MASTER has too few slots.
     """
-    require_java()
+    os.environ["JAVA_HOME"] = str(spark_java_home())  # where pyspark's launcher looks for it
     jars = connector_jars(settings.spark_jars_dir)
     settings.checkpoints_dir.mkdir(parents=True, exist_ok=True)
     logging = settings.checkpoints_dir / "log4j2.properties"
@@ -59,19 +59,6 @@ def _signals_kept_from_children() -> Iterator[None]:
     finally:
         signal.signal(signal.SIGTERM, before)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
-
-
-def require_java() -> Path:
-    """The Java that Spark will use: JAVA_HOME's, else the one on the PATH.
-
-    Raises UserError where there is none.
-    """
-    home = os.environ.get("JAVA_HOME")
-    found = shutil.which("java", path=str(Path(home, "bin")) if home else None)
-    if found is None:
-        where = f"JAVA_HOME={home} has no bin/java" if home else "no java on the PATH"
-        raise UserError(f"{where}: Spark needs a Java from 17 to 24; install one or set JAVA_HOME")
-    return Path(found)
 
 
 def master(settings: Settings, topic_partitions: int) -> str:

@@ -1,9 +1,10 @@
 """The environment of the streaming service, parsed once."""
 
+import re
 from datetime import timedelta
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from clickwatch_service import Duration, ServiceSettings
 from pydantic import AfterValidator, Field, ValidationInfo, field_validator
@@ -30,6 +31,19 @@ def _positive(duration: timedelta) -> timedelta:
     return duration
 
 
+def _memory(size: str) -> str:
+    if re.fullmatch(r"[1-9]\d*[mg]", size) is None:
+        raise ValueError("must be a number and m or g, such as 1500m or 2g")
+    return size
+
+
+def _at_least_five_seconds(duration: timedelta) -> timedelta:
+    # Spark allows no shorter one (spark.sql.streaming.realTimeMode.minBatchDuration).
+    if duration < timedelta(seconds=5):
+        raise ValueError("must be at least 5 seconds")
+    return duration
+
+
 PositiveDuration = Annotated[Duration, AfterValidator(_positive)]
 
 
@@ -46,8 +60,8 @@ class Settings(ServiceSettings):
 
     spark_master: str = "local[*]"
     spark_jars_dir: Path | None = None
-    spark_driver_memory: Annotated[str, Field(pattern=r"^\d+[mg]$")] = "1500m"
-    spark_log_level: Annotated[str, Field(pattern=r"^(ERROR|WARN|INFO|DEBUG)$")] = "ERROR"
+    spark_driver_memory: Annotated[str, AfterValidator(_memory)] = "1500m"
+    spark_log_level: Literal["ERROR", "WARN", "INFO", "DEBUG"] = "ERROR"
     spark_ui_port: Annotated[int, Field(ge=0, le=65535)] = 0
     shuffle_partitions: Annotated[int, Field(ge=1)] = 2
 
@@ -60,7 +74,7 @@ class Settings(ServiceSettings):
     unknown_event_type: UnknownEventType = UnknownEventType.KEEP
 
     trigger: Trigger = Trigger.AUTO
-    checkpoint_interval: Annotated[Duration, Field(ge=timedelta(seconds=5))] = timedelta(minutes=5)
+    checkpoint_interval: Annotated[Duration, AfterValidator(_at_least_five_seconds)] = timedelta(minutes=5)
     lake_interval: PositiveDuration = timedelta(seconds=60)
     heartbeat_interval: PositiveDuration | None = None
     registry_poll_interval: PositiveDuration = timedelta(seconds=5)

@@ -5,7 +5,6 @@ from pathlib import Path
 
 import pytest
 from clickwatch_servers.cache import cache_dir
-from clickwatch_servers.java import spark_java_home
 from clickwatch_streaming.connectors import fetch_connectors
 from clickwatch_streaming.session import spark_session
 from clickwatch_streaming.settings import Settings
@@ -28,8 +27,6 @@ def spark(spark_jars_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Ite
     settings = Settings(
         spark_master="local[*]", spark_jars_dir=spark_jars_dir, data_dir=tmp_path_factory.mktemp("data")
     )
-    with pytest.MonkeyPatch.context() as environment:
-        environment.setenv("JAVA_HOME", str(spark_java_home()))
-        session = spark_session(settings)
+    session = spark_session(settings)
     yield session
     session.stop()
