@@ -151,8 +151,6 @@ def _another_user(folder: Path) -> tuple[str, ...]:
         "--clear-groups",
         "--inh-caps=+dac_override",
         "--ambient-caps=+dac_override",
-        # Otherwise access(), by which PostgreSQL looks for its own programs, would not count it.
-        "--securebits=+no_setuid_fixup",
         # initdb asks access(2) for its programs, which asks as a user without that right unless told so.
         "--securebits=+no_setuid_fixup",
     )
