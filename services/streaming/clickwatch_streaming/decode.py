@@ -6,7 +6,7 @@ needs a new plan with its id in `writers`.
 
 import json
 from collections.abc import Mapping
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from functools import reduce
 
@@ -20,6 +20,8 @@ from clickwatch_streaming.settings import UnknownEventType
 
 HEARTBEAT_KEY = b"clickwatch-heartbeat"
 HEADER_BYTES = 5
+# A body that says so is no event: nobody clicked before 1970, and not every reader can name such a day.
+_EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
 EVENT_FIELDS = (
     "event_id",
     "user_id",
@@ -120,7 +122,7 @@ def _written_with(schema_id: int) -> Column:
 
 def _schema_id(writers: Mapping[int, str]) -> Column:
     # Known ids are told by comparing bytes; the costly conversion is for the few that are not.
-    unknown = sf.when(_is_framed(), sf.conv(sf.hex(sf.substring("value", 2, 4)), 16, 10).cast("int"))
+    unknown = sf.when(_is_framed(), sf.conv(sf.hex(sf.substring("value", 2, 4)), 16, 10).cast("long"))
     known = sorted(writers)
     if not known:
         return unknown
@@ -137,13 +139,13 @@ def _bad_reason(writers: Mapping[int, str], max_future: timedelta, unknown_event
     is_heartbeat = value.isNull() & (sf.col("key") == sf.lit(HEARTBEAT_KEY))
     is_future = event_time > sf.col("kafka_timestamp") + sf.lit(max_future)
     reason = (
-        sf.when(event_time.isNotNull() & ~is_future, sf.lit(None).cast("string"))
+        sf.when((event_time >= sf.lit(_EARLIEST)) & ~is_future, sf.lit(None).cast("string"))
         .when(is_heartbeat, BadReason.HEARTBEAT)
         .when(value.isNull() | (sf.length(value) == 0), BadReason.EMPTY_VALUE)
         .when(~_is_framed(), BadReason.BAD_FRAMING)
         .when(~sf.col("schema_id").isin(sorted(writers)), BadReason.UNKNOWN_SCHEMA_ID)
-        .when(event_time.isNull(), BadReason.UNDECODABLE_BODY)
-        .otherwise(BadReason.FUTURE_TIMESTAMP)
+        .when(is_future, BadReason.FUTURE_TIMESTAMP)
+        .otherwise(BadReason.UNDECODABLE_BODY)
     )
     if unknown_event_type is UnknownEventType.KEEP:
         return reason

@@ -61,6 +61,11 @@ def in_the_future(seconds: float) -> bytes:
     return EventEncoder(2, 300).encode(EVENT._replace(timestamp_ms=ahead))
 
 
+def before_1970() -> bytes:
+    """Year 1969: the last field of version 1 is the time, six bytes as written here."""
+    return V1[:-6] + b"\x01"
+
+
 def test_each_message_is_read_with_the_schema_it_was_written_with(spark: SparkSession) -> None:
     messages = spark.createDataFrame([Message(b"u", V1, offset=1), Message(b"u", V2)], COLUMNS)
 
@@ -90,10 +95,12 @@ def test_each_message_is_read_with_the_schema_it_was_written_with(spark: SparkSe
         (b'{"event_id": "x"}', BadReason.BAD_FRAMING),
         (b"\x01" + V1[1:], BadReason.BAD_FRAMING),
         (b"\0\0\0\xff\xff" + V1[5:], BadReason.UNKNOWN_SCHEMA_ID),
+        (b"\0\xff\xff\xff\xff" + V1[5:], BadReason.UNKNOWN_SCHEMA_ID),
         (V1[:5], BadReason.UNDECODABLE_BODY),
         (V1[:-3], BadReason.UNDECODABLE_BODY),
         (V1[:5] + b"\xff" * 20, BadReason.UNDECODABLE_BODY),
         (in_the_future(301), BadReason.FUTURE_TIMESTAMP),
+        (before_1970(), BadReason.UNDECODABLE_BODY),
     ],
 )
 def test_a_bad_message_says_why(spark: SparkSession, value: bytes | None, reason: str) -> None:

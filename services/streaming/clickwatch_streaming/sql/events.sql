@@ -52,7 +52,7 @@ COPY (
         session_id,
         price_minor,
         currency,
-        schema_id,
+        schema_id::INTEGER AS schema_id,
         kafka_partition,
         kafka_offset,
         epoch_ms(watermark_ms)::TIMESTAMPTZ AS late_at,
