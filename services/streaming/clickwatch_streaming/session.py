@@ -65,18 +65,21 @@ def master(settings: Settings, topic_partitions: int) -> str:
     """SPARK_MASTER with slots enough: every task of a Real-Time query holds one for good.
 
     Its tasks are one for each partition of the topic and one for each partition of its two
-    shuffles; the lake query needs some beside them. `local[*]` is widened to that (the operating
-    system shares the cores among them); a stated number that is too small is an error.
+    shuffles. Between two of its batches it gives them back for a moment; where the lake query has
+    taken them by then, Spark fails it (CONCURRENT_SCHEDULER_INSUFFICIENT_SLOT). So the lake query's
+    tasks, one for each partition of the topic, need slots beside them. `local[*]` is widened to that
+    (the operating system shares the cores among them); a stated number that is too small is an error.
     """
     realtime = topic_partitions + 2 * settings.shuffle_partitions
-    needed = realtime + max(2, os.cpu_count() or 1)
+    least = realtime + topic_partitions
+    needed = least + max(2, os.cpu_count() or 1)
     if settings.spark_master == "local[*]":
         return f"local[{needed}]"
     stated = re.fullmatch(r"local(?:\[(\d+)\])?", settings.spark_master)
-    if stated and int(stated[1] or 1) < realtime + 1:
+    if stated and int(stated[1] or 1) < least:
         raise UserError(
             f"SPARK_MASTER={settings.spark_master!r}: must be local[*] or have at least "
-            f"{realtime + 1} slots, {realtime} of them for the alert query"
+            f"{least} slots, {realtime} of them for the alert query"
         )
     return settings.spark_master
 

@@ -51,13 +51,13 @@ def test_a_bad_value_names_the_variable_the_value_and_what_is_allowed(
     assert str(raised.value).startswith(says)
 
 
-def test_every_task_of_the_alert_query_has_a_slot_and_the_lake_some() -> None:
+def test_every_task_of_the_alert_query_has_a_slot_and_so_has_every_one_of_the_lake() -> None:
     widened = master(Settings(shuffle_partitions=2), topic_partitions=12)
 
-    assert int(widened.removeprefix("local[").removesuffix("]")) >= 12 + 2 * 2 + 2
+    assert int(widened.removeprefix("local[").removesuffix("]")) >= 12 + 2 * 2 + 12
 
 
 def test_too_few_slots_are_refused() -> None:
-    assert master(Settings(spark_master="local[7]"), topic_partitions=2) == "local[7]"
-    with pytest.raises(UserError, match="at least 7 slots"):
-        master(Settings(spark_master="local[6]"), topic_partitions=2)
+    assert master(Settings(spark_master="local[8]"), topic_partitions=2) == "local[8]"
+    with pytest.raises(UserError, match="at least 8 slots"):
+        master(Settings(spark_master="local[7]"), topic_partitions=2)
