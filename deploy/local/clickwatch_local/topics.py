@@ -30,7 +30,8 @@ class Topic:
 TOPICS = (
     # The broker's own clock stamps events, so "in the future" does not depend on the producer's.
     Topic(EVENTS, 2, {"message.timestamp.type": "LogAppendTime"}),
-    Topic(f"{EVENTS}-dlq", 1, {"retention.ms": "-1"}),
+    # A dead letter is its message with headers on top, so it may be larger than any message (1 MiB).
+    Topic(f"{EVENTS}-dlq", 1, {"retention.ms": "-1", "max.message.bytes": "2097152"}),
     Topic(ALERTS, 1, {"cleanup.policy": "compact"}),
 )
 

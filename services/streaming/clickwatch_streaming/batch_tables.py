@@ -1,7 +1,8 @@
 """A batch's decoded messages as tables, asked in SQL.
 
 Spark reads Kafka and decodes; what is left to do with the files it wrote is done by DuckDB in this
-process: a twentieth of the CPU time Spark took for it (README.md), within a fixed amount of memory.
+process, within a fixed amount of memory and for a third of the CPU time that Spark took for it, a
+sixth in a JVM that has just started (docs/decisions/0005-lake-files-by-duckdb.md).
 """
 
 import os

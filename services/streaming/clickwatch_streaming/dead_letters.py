@@ -86,6 +86,7 @@ class DeadLetterTopic:
                 "linger.ms": 20,
                 "compression.type": "lz4",
                 "queue.buffering.max.kbytes": 32_768,
+                "message.max.bytes": 20_000_000,  # the topic's own limit is what counts
                 "log_level": 2,
             }
         )

@@ -143,6 +143,8 @@ def start(spark: SparkSession, settings: Settings, registry: Registry) -> Stream
         .option("subscribe", settings.kafka_topic)
         .option("startingOffsets", "earliest")
         .option("failOnDataLoss", "true")
+        # The connector asks for its position after each poll; 500 records a poll is dear.
+        .option("kafka.max.poll.records", "5000")
         .load()
     )
     return (
