@@ -43,7 +43,8 @@ def service(
         include_tools=True,
         tags=[f"version={version}"],
     )
-    python_test_utils(name="test_utils", sources=["tests/conftest.py"], resolve=resolve)
+    # mypy would see several modules of the one name that pytest wants.
+    python_test_utils(name="test_utils", sources=["tests/conftest.py"], resolve=resolve, skip_mypy=True)
     python_tests(
         name="tests",
         sources=["tests/test_*.py"],

@@ -2,7 +2,6 @@
 
 import subprocess
 import sys
-from pathlib import Path
 
 import psycopg
 
@@ -28,7 +27,6 @@ def migrate(database_url: str, *arguments: str, **variables: str) -> subprocess.
     return subprocess.run(
         [sys.executable, "-m", "clickwatch_migrations", *arguments],
         env=environment,
-        cwd=Path(__file__).parent,
         capture_output=True,
         text=True,
         timeout=120,
