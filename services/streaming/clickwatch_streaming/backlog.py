@@ -1,6 +1,7 @@
-"""How much a query has still to read, from its checkpoint and the broker."""
+"""How far a query has come, from its checkpoint, and how much it has still to read."""
 
 import json
+import shutil
 from pathlib import Path
 
 from confluent_kafka import Consumer, TopicPartition
@@ -30,9 +31,23 @@ def committed_offsets(checkpoint: Path, topic: str) -> dict[int, int]:
     Spark's logs: `commits/N` stands for a committed batch, `offsets/N` holds where it ended, one line
     for each source after two of its own.
     """
-    batches = [int(file.name) for file in (checkpoint / "commits").glob("*") if file.name.isdigit()]
+    batches = _committed_batches(checkpoint)
     if not batches:
         return {}
     lines = (checkpoint / "offsets" / str(max(batches))).read_text("utf-8").splitlines()
     offsets = json.loads(lines[2])
     return {int(partition): offset for partition, offset in offsets.get(topic, {}).items()}
+
+
+def discard_unless_committed(checkpoint: Path) -> None:
+    """Remove a checkpoint whose first batch was never committed.
+
+    Killed in its first batch, Real-Time Mode leaves state but no offsets, and Spark begins no batch 0
+    where there is state. Nothing is lost: the topic is read from its start again.
+    """
+    if not _committed_batches(checkpoint):
+        shutil.rmtree(checkpoint, ignore_errors=True)
+
+
+def _committed_batches(checkpoint: Path) -> list[int]:
+    return [int(file.name) for file in (checkpoint / "commits").glob("*") if file.name.isdigit()]

@@ -15,6 +15,7 @@ from pyspark.sql.avro.functions import to_avro
 from pyspark.sql.streaming.query import StreamingQuery
 from pyspark.sql.streaming.readwriter import DataStreamWriter
 
+from clickwatch_streaming.backlog import discard_unless_committed
 from clickwatch_streaming.decode import decoded, good_events, header
 from clickwatch_streaming.settings import Settings
 from clickwatch_streaming.windows import window_counts
@@ -128,6 +129,7 @@ class AlertQuery:
 
     def _writer(self, windows: DataFrame) -> DataStreamWriter:
         settings = self._settings
+        discard_unless_committed(self.checkpoint)
         return (
             as_messages(windows, self._schema_id)
             .writeStream.queryName(QUERY_NAME)

@@ -169,9 +169,10 @@ class _Supervisor:
                 return
             log.info("backlog found", messages=unread)
             query = self._queries["alerts"] = self._alerts.drain(self._writers)
-            while not self._stop.is_set() and not query.awaitTermination(1):
+            while not self._stop.wait(_LOOK_SECONDS) and query.isActive:
                 self._raise_failures()
             query.stop()
+            self._raise_failures()
             log.info("backlog drained", messages=unread)
 
     def _learn_schemas(self) -> bool:
