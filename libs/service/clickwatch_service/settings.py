@@ -21,6 +21,7 @@ _SECONDS = {
     "d": 86400,
     "day": 86400,
 }
+_PASSWORD_IN_URL = re.compile(r"(?<=:)[^:@/]+(?=@)")
 _DURATION = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([a-z]*?)\s*", re.IGNORECASE)
 
 
@@ -74,4 +75,4 @@ def _explained(detail: object) -> str:
         return f"{variable} is not set: set it in the environment"
     rule = str(detail["msg"]).removeprefix("Value error, ").removeprefix("Input should be ")
     allowed = rule if rule.startswith("must") else f"must be {rule}"
-    return f"{variable}={detail['input']!r}: {allowed}"
+    return f"{variable}={_PASSWORD_IN_URL.sub('***', str(detail['input']))!r}: {allowed}"

@@ -1,5 +1,6 @@
 from datetime import timedelta
 from pathlib import Path
+from typing import Annotated
 
 import pytest
 from clickwatch_service import Duration, ServiceSettings, UserError, load_settings
@@ -69,3 +70,14 @@ def test_every_bad_variable_is_named_at_once(monkeypatch: pytest.MonkeyPatch) ->
 def test_a_missing_variable_is_named() -> None:
     with pytest.raises(UserError, match="DATABASE_PASSWORD_FILE is not set"):
         load_settings(Demanding)
+
+
+class Secretive(ServiceSettings):
+    database_url: Annotated[str, Field(pattern=r"^postgresql://")] = "postgresql://localhost"
+
+
+def test_a_password_in_an_address_is_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DATABASE_URL", "mysql://me:open-sesame@localhost/shop")
+
+    with pytest.raises(UserError, match=r"DATABASE_URL='mysql://me:\*\*\*@localhost/shop'"):
+        load_settings(Secretive)
