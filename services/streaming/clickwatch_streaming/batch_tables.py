@@ -2,7 +2,7 @@
 
 Spark reads Kafka and decodes; what is left to do with the files it wrote is done by DuckDB in this
 process, within a fixed amount of memory and for a third of the CPU time that Spark took for it, a
-sixth in a JVM that has just started (docs/decisions/0005-lake-files-by-duckdb.md).
+sixth in a JVM that has just started (docs/decisions/0003-lake-files-by-duckdb.md).
 """
 
 import os

@@ -1,7 +1,7 @@
 """Spark's Kafka and Avro connectors: which versions, where they lie, how to fetch them.
 
 Spark 4.3.0 is served without connectors of its own, so those of 4.2.0 stand here; decision record
-0003 says what guards the mix. This module is the one place that names them.
+0002 says what guards the mix. This module is the one place that names them.
 """
 
 from pathlib import Path

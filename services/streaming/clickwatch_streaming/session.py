@@ -100,7 +100,7 @@ def _configuration(settings: Settings, jars: list[Path], logging: Path) -> dict[
         "spark.sql.shuffle.partitions": str(settings.shuffle_partitions),
         "spark.sql.streaming.stateStore.providerClass": STATE_STORE,
         # Real-Time Mode asks for format 2; micro-batches write it too, so that both can go on
-        # from one checkpoint (decision record 0003).
+        # from one checkpoint (decision record 0002).
         "spark.sql.streaming.stateStore.checkpointFormatVersion": "2",
         "spark.sql.streaming.stateStore.rocksdb.changelogCheckpointing.enabled": "true",
         # A batch without data would only forget old keys; the next batch does that too.
