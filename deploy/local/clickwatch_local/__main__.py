@@ -20,10 +20,14 @@ from clickwatch_local.status import status_lines
 app = typer.Typer(help="The whole of clickwatch on this machine.", add_completion=False)
 
 
+DataFolder = Annotated[Path, typer.Option("--data-dir", help="Keeps all state between runs.")]
+OtherDataFolder = Annotated[Path | None, typer.Option("--data-dir", help="That of the `up` meant.")]
+
+
 @app.callback(invoke_without_command=True)
 def main(
     ctx: typer.Context,
-    data_dir: Annotated[Path, typer.Option(help="Keeps all state between runs.")] = Path("var"),
+    data_dir: DataFolder = Path("var"),
     duration: Annotated[str | None, typer.Option(help="Stop after so long, such as '5 minutes'.")] = None,
     rate: Annotated[float | None, typer.Option(help="Events a second; default: 1 / SIMULATOR_INTERVAL.")] = None,
     reset: Annotated[bool, typer.Option("--reset", help="Delete all state first.")] = False,
@@ -48,16 +52,16 @@ def main(
 
 
 @app.command()
-def status(ctx: typer.Context) -> None:
+def status(ctx: typer.Context, data_dir: OtherDataFolder = None) -> None:
     """Say what runs, how far behind it is, and its last error."""
-    for line in status_lines(ctx.obj):
+    for line in status_lines(DataDir(data_dir) if data_dir else ctx.obj):
         typer.echo(line)
 
 
 @app.command()
-def down(ctx: typer.Context) -> None:
+def down(ctx: typer.Context, data_dir: OtherDataFolder = None) -> None:
     """Stop the stack that runs on the data folder, from another terminal."""
-    places: DataDir = ctx.obj
+    places: DataDir = DataDir(data_dir) if data_dir else ctx.obj
     state = read_state(places)
     if state is None or not is_running(places):
         raise UserError(f"nothing runs on {places.folder}")
