@@ -88,7 +88,15 @@ def send_backlog(stack: BenchStack, events: int, duplicates: float, rate: float)
     """Fill the topic."""
     stack.create_topics((_BACKLOG, PARTITIONS))
     ledger_file = stack.folder / "ledger.json"
-    options = ("--fast", "--no-jsonl", f"--events={events}", f"--rate={rate}", f"--duplicates={duplicates}", "--seed=1", f"--flash-sale={_FLASH_SALE}")
+    options = (
+        "--fast",
+        "--no-jsonl",
+        f"--events={events}",
+        f"--rate={rate}",
+        f"--duplicates={duplicates}",
+        "--seed=1",
+        f"--flash-sale={_FLASH_SALE}",
+    )
     process = stack.start_program("simulator", "stream", *options, f"--ledger={ledger_file}", KAFKA_TOPIC=_BACKLOG)
     process.require_success(600)
     ledger = json.loads(ledger_file.read_text())

@@ -86,7 +86,9 @@ def master(settings: Settings, topic_partitions: int) -> str:
 
 def _configuration(settings: Settings, jars: list[Path], logging: Path) -> dict[str, str]:
     return {
-        "spark.driver.extraJavaOptions": f"-XX:+UseParallelGC -Dlog4j2.configurationFile={logging.absolute()}",
+        # Spark matches a regular expression over the message of a failed batch; a long Java trace
+        # in it overflows a stack of 1 MB, and the reason is lost.
+        "spark.driver.extraJavaOptions": f"-XX:+UseParallelGC -Xss16m -Dlog4j2.configurationFile={logging.absolute()}",
         "spark.jars": ",".join(str(jar) for jar in jars),
         "spark.driver.memory": settings.spark_driver_memory,
         "spark.driver.bindAddress": "127.0.0.1",
