@@ -12,6 +12,18 @@ def library(package, resolves=["default"], dependencies=[]):
     python_tests(name="tests", sources=["tests/test_*.py"], resolve=resolves[0])
 
 
+def knows_no_service():
+    """Refuse imports of (other) services, which are known by a topic, a table or a file.
+
+    Tests may start their programs.
+    """
+    outside = ("//libs/**", "//schemas/**", "//3rdparty/**")
+    __dependencies_rules__(
+        ({"type": "python_tests"}, "/**", *outside, "//services/*:*", "!*"),
+        ("*", "/**", *outside, "!*"),
+    )
+
+
 def service(
     name, package, version, resolve="default", dependencies=[], test_dependencies=[], test_packages=[], **test_options
 ):
@@ -19,12 +31,7 @@ def service(
 
     `./pants run services/NAME -- …` runs it; `./pants peek services/NAME` tells its version.
     """
-    # Another service is known by a topic, a table or a file. Tests may start its program, never import it.
-    outside = ("//libs/**", "//schemas/**", "//3rdparty/**")
-    __dependencies_rules__(
-        ({"type": "python_tests"}, "/**", *outside, "//services/*:*", "!*"),
-        ("*", "/**", *outside, "!*"),
-    )
+    knows_no_service()
     python_sources(
         name="lib",
         sources=[f"{package}/**/*.py"],

@@ -66,10 +66,6 @@ class Shop:
     v1_share: float = 0.2
     flash_sales: tuple[FlashSale, ...] = ()
 
-    def time_of(self, position: float) -> int:
-        """Return the event time of a position, epoch milliseconds."""
-        return self.start_ms + int(position * 1000 / self.rate)
-
 
 @dataclass(frozen=True)
 class Visits:
