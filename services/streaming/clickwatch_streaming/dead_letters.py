@@ -14,10 +14,18 @@ from typing import NamedTuple, Self
 
 import pyarrow.parquet as pq
 from clickwatch_service import UserError
-from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
+from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_exponential
 
 _WAIT_SECONDS = 60.0
 _FULL_QUEUE_WAIT_SECONDS = 1.0
+_MOVING_COORDINATOR = frozenset(
+    {
+        KafkaError.NOT_COORDINATOR,
+        KafkaError.COORDINATOR_NOT_AVAILABLE,
+        KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
+    }
+)
 
 
 class DeadLetter(NamedTuple):
@@ -61,6 +69,10 @@ def dead_letters_in(file: Path) -> Iterator[DeadLetter]:
         for rows in parquet.iter_batches(batch_size=4096, columns=list(DeadLetter._fields)):
             for values in zip(*(rows[name].to_pylist() for name in DeadLetter._fields), strict=True):
                 yield DeadLetter(*values)
+
+
+def _is_moving_coordinator(error: BaseException) -> bool:
+    return isinstance(error, KafkaException) and error.args[0].code() in _MOVING_COORDINATOR
 
 
 class DeadLetterTopic:
@@ -153,7 +165,14 @@ class DeadLetterTopic:
 
     def _committed(self, partitions: Iterable[int]) -> dict[int, int]:
         asked = [TopicPartition(self._source_topic, partition) for partition in partitions]
-        return {found.partition: found.offset for found in self._consumer.committed(asked, _WAIT_SECONDS)}
+        # A broker that just started or moved the group's coordinator says so, and is asked again.
+        found = Retrying(
+            retry=retry_if_exception(_is_moving_coordinator),
+            stop=stop_after_delay(_WAIT_SECONDS),
+            wait=wait_exponential(multiplier=0.1, max=2),
+            reraise=True,
+        )(self._consumer.committed, asked, _WAIT_SECONDS)
+        return {partition.partition: partition.offset for partition in found}
 
     def _produce(self, letter: DeadLetter) -> None:
         while True:
