@@ -28,7 +28,7 @@ def test_a_process_that_dies_before_it_is_ready_is_named_with_the_end_of_its_log
     with pytest.raises(
         ProcessDied, match=r"(?s)Something ended with status 3\. The end of .*some\.log:\n  no space left"
     ):
-        process.wait_until(lambda: False, timeout_seconds=10)
+        process.wait_until(lambda: False, timeout_seconds=60)
 
 
 def test_a_process_that_is_not_ready_in_time_is_an_error(tmp_path: Path) -> None:
@@ -43,13 +43,13 @@ def test_a_program_that_does_not_exist_is_an_error(tmp_path: Path) -> None:
     command = Command("Something", (str(tmp_path / "missing"),), tmp_path / "some.log")
 
     with pytest.raises(UserError):
-        Process(command).wait_until(lambda: False, timeout_seconds=10)
+        Process(command).wait_until(lambda: False, timeout_seconds=60)
 
 
 def test_a_process_that_was_killed_is_named_with_the_signal(tmp_path: Path) -> None:
     process = _shell(tmp_path, "exec sleep 60")
     os.kill(process.pid, signal.SIGKILL)
-    process.wait(10)
+    process.wait(60)
 
     with pytest.raises(ProcessDied, match="Something was ended by SIGKILL"):
         process.require_running()
@@ -57,7 +57,7 @@ def test_a_process_that_was_killed_is_named_with_the_signal(tmp_path: Path) -> N
 
 def test_stopping_asks_first(tmp_path: Path) -> None:
     process = _shell(tmp_path, "trap 'echo bye; exit 0' TERM; echo ready; while :; do sleep 0.05; done")
-    process.wait_until(lambda: "ready" in (tmp_path / "some.log").read_text(), timeout_seconds=10)
+    process.wait_until(lambda: "ready" in (tmp_path / "some.log").read_text(), timeout_seconds=60)
 
     process.stop()
 
@@ -68,7 +68,7 @@ def test_stopping_asks_first(tmp_path: Path) -> None:
 def test_stopping_kills_what_does_not_listen_and_its_children(tmp_path: Path) -> None:
     process = _shell(tmp_path, "trap '' TERM; sleep 60 & echo $!; wait; wait", stop_seconds=0.2)
     log = tmp_path / "some.log"
-    process.wait_until(lambda: log.read_text().endswith("\n"), timeout_seconds=10)
+    process.wait_until(lambda: log.read_text().endswith("\n"), timeout_seconds=60)
 
     process.stop()
 

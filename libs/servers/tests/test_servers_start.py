@@ -14,11 +14,11 @@ def test_kafka_takes_a_topic(kafka_bootstrap: str) -> None:
 
     admin.create_topics([NewTopic("some-topic", 3)])["some-topic"].result(20)
 
-    assert len(admin.list_topics(timeout=10).topics["some-topic"].partitions) == 3
+    assert len(admin.list_topics(timeout=60).topics["some-topic"].partitions) == 3
 
 
 def test_the_registry_answers_the_confluent_api(schema_registry_url: str) -> None:
-    with urllib.request.urlopen(f"{schema_registry_url}/subjects", timeout=10) as response:
+    with urllib.request.urlopen(f"{schema_registry_url}/subjects", timeout=60) as response:
         assert response.read() == b"[]"
 
 

@@ -59,7 +59,7 @@ def test_sigterm_lets_the_program_end_in_order() -> None:
         process.send_signal(signal.SIGTERM)
 
         assert process.stdout.read() == "stopped in order\n"
-        assert process.wait(timeout=30) == 0
+        assert process.wait(timeout=60) == 0
 
 
 if __name__ == "__main__":

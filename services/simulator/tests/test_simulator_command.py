@@ -89,7 +89,7 @@ def test_sigterm_ends_a_stream_in_order_and_its_ledger_and_log_agree(tmp_path: P
 
 def wait_for_lines(running: subprocess.Popen[bytes], folder: Path, count: int) -> None:
     """Wait until the log has so many lines, or the program ends."""
-    deadline = datetime.now(UTC) + timedelta(seconds=30)
+    deadline = datetime.now(UTC) + timedelta(seconds=120)
     while running.poll() is None and datetime.now(UTC) < deadline:
         written = sum(path.read_bytes().count(b"\n") for path in folder.glob("*.jsonl"))
         if written >= count:

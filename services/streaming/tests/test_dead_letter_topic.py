@@ -12,7 +12,7 @@ import pytest
 from clickwatch_service import UserError
 from clickwatch_streaming.dead_letter_list import counts_by_reason
 from clickwatch_streaming.dead_letters import DeadLetter, DeadLetterTopic
-from confluent_kafka import OFFSET_BEGINNING, Consumer, Message, TopicPartition
+from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, Message, TopicPartition
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
@@ -42,8 +42,12 @@ def read(bootstrap: str, topic: str, expected: int) -> list[Message]:
     )
     consumer.assign([TopicPartition(topic, 0, OFFSET_BEGINNING)])
     found: list[Message] = []
-    while (message := consumer.poll(30)) is not None and message.error() is None:
-        found.append(message)
+    while (message := consumer.poll(60)) is not None:
+        error = message.error()
+        if error is None:
+            found.append(message)
+        elif error.code() == KafkaError._PARTITION_EOF:
+            break
     consumer.close()
     assert len(found) == expected
     return found

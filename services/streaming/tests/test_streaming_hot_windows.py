@@ -27,7 +27,7 @@ SLIDE_SECONDS = 300
 NOW = int(datetime.now(UTC).timestamp())
 START = NOW - NOW % SLIDE_SECONDS - SLIDE_SECONDS
 WINDOWS = {(START - SLIDE_SECONDS) * 1000, START * 1000}
-PATIENCE = timedelta(seconds=60)
+PATIENCE = timedelta(seconds=120)
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class Shop:
         producer = Producer({"bootstrap.servers": self.settings.kafka_bootstrap_servers})
         for number, message in enumerate(messages):
             producer.produce(self.settings.kafka_topic, message, f"user_{number}")
-        assert producer.flush(10) == 0
+        assert producer.flush(60) == 0
 
     def hot_windows_until(self, product: str, views: int, purchases: int) -> list[HotWindow]:
         """What the query has sent, once both windows of a product have come to some counts."""

@@ -25,7 +25,7 @@ NOW = datetime(2026, 3, 1, 12, 3, tzinfo=UTC)
 START = int(datetime(2026, 3, 1, 12, 0, tzinfo=UTC).timestamp() * 1000)
 THRESHOLDS = Thresholds(100, 5)
 CODEC = HotWindowCodec(3)
-PATIENCE_SECONDS = 20.0
+PATIENCE_SECONDS = 120.0
 
 Row = tuple[str, str, int, int]
 

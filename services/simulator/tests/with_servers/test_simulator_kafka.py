@@ -22,7 +22,7 @@ from clickwatch_simulator.kafka import EventTopic
 from clickwatch_simulator.scenarios import Item
 from clickwatch_simulator.settings import Settings
 from clickwatch_simulator.shoppers import Shop, Shoppers
-from confluent_kafka import Consumer, Message, TopicPartition
+from confluent_kafka import Consumer, KafkaError, Message, TopicPartition
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
@@ -48,7 +48,7 @@ def messages(bootstrap: str, topic: str, partitions: int) -> list[Message]:
             error = message.error()
             if error is None:
                 found.append(message)
-            else:
+            elif error.code() == KafkaError._PARTITION_EOF:
                 place = message.partition()
                 assert place is not None
                 ended.add(place)
