@@ -25,23 +25,32 @@ def knows_no_service():
 
 
 def service(
-    name, package, version, resolve="default", dependencies=[], test_dependencies=[], test_packages=[], **test_options
+    name,
+    package,
+    version,
+    resolve="default",
+    other_resolves=[],
+    dependencies=[],
+    test_dependencies=[],
+    test_packages=[],
+    **test_options,
 ):
     """A package under services/: its modules, its program NAME.pex, its tests.
 
     `./pants run services/NAME -- …` runs it; `./pants peek services/NAME` tells its version.
+    `other_resolves` names further resolves that its modules are built for; `:lib@resolve=…` are they then.
     """
     knows_no_service()
     python_sources(
         name="lib",
         sources=[f"{package}/**/*.py"],
-        resolve=resolve,
+        resolve=parametrize(resolve, *other_resolves) if other_resolves else resolve,
         dependencies=dependencies,
     )
     pex_binary(
         name=name,
         entry_point=f"{package}/__main__.py",
-        dependencies=[":lib"],
+        dependencies=[f":lib@resolve={resolve}" if other_resolves else ":lib"],
         resolve=resolve,
         output_path=f"{name}.pex",
         # Packed, an edit rebuilds kilobytes; as a venv, a start costs nothing extra.
