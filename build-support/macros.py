@@ -31,6 +31,7 @@ def service(
     resolve="default",
     other_resolves=[],
     dependencies=[],
+    program_dependencies=[],
     test_dependencies=[],
     test_packages=[],
     **test_options,
@@ -39,6 +40,7 @@ def service(
 
     `./pants run services/NAME -- …` runs it; `./pants peek services/NAME` tells its version.
     `other_resolves` names further resolves that its modules are built for; `:lib@resolve=…` are they then.
+    `program_dependencies` are in the program but not in the image, which brings them another way.
     """
     knows_no_service()
     python_sources(
