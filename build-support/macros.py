@@ -1,7 +1,7 @@
 # Macros for BUILD files: a package says what is special about it, these say the rest.
 
 
-def library(package, resolves=["default"], dependencies=[]):
+def library(package, resolves=["default"], dependencies=[], test_dependencies=[]):
     """A package under libs/: its modules for each resolve that uses them, its tests once."""
     python_sources(
         name="lib",
@@ -9,7 +9,9 @@ def library(package, resolves=["default"], dependencies=[]):
         resolve=parametrize(*resolves),
         dependencies=dependencies,
     )
-    python_tests(name="tests", sources=["tests/test_*.py"], resolve=resolves[0])
+    python_tests(
+        name="tests", sources=["tests/test_*.py"], resolve=resolves[0], dependencies=test_dependencies
+    )
 
 
 def knows_no_service():
@@ -52,7 +54,7 @@ def service(
     pex_binary(
         name=name,
         entry_point=f"{package}/__main__.py",
-        dependencies=[f":lib@resolve={resolve}" if other_resolves else ":lib"],
+        dependencies=[f":lib@resolve={resolve}" if other_resolves else ":lib", *program_dependencies],
         resolve=resolve,
         output_path=f"{name}.pex",
         # Packed, an edit rebuilds kilobytes; as a venv, a start costs nothing extra.

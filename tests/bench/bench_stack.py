@@ -11,8 +11,8 @@ from typing import Annotated
 import psycopg
 from clickwatch_events.registry import Registry
 from clickwatch_events.schemas import NAMES
+from clickwatch_jars.cache import cache_dir
 from clickwatch_servers import Command, Java, Postgres, Process, find_java, start_kafka, start_postgres, start_registry
-from clickwatch_servers.cache import cache_dir
 from clickwatch_servers.java import spark_java_home
 from clickwatch_servers.kafka import kafka_jars, wait_for_kafka
 from clickwatch_servers.ports import HOST, free_port

@@ -16,7 +16,7 @@ from typing import Annotated
 import typer
 from bench_figures import Table, cpu_seconds, machine, write_json
 from bench_stack import BenchStack, bench_stack
-from clickwatch_servers.jars import Artifact, fetched_jars
+from clickwatch_jars.jars import Artifact, fetched_jars
 from clickwatch_servers.process import Process
 from clickwatch_service import UserError, run_cli
 from confluent_kafka import Consumer, TopicPartition

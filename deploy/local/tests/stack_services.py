@@ -14,10 +14,10 @@ from clickwatch_events.avro import HotWindowCodec
 from clickwatch_events.event import HotWindow
 from clickwatch_events.registry import Registry
 from clickwatch_events.schemas import NAMES
+from clickwatch_jars.cache import cache_dir
 from clickwatch_local.settings import Settings
 from clickwatch_local.topics import Topic, create_topics
 from clickwatch_servers import Command, Process
-from clickwatch_servers.cache import cache_dir
 from clickwatch_servers.java import spark_java_home
 from confluent_kafka import Consumer, Message, TopicPartition
 from confluent_kafka.admin import AdminClient

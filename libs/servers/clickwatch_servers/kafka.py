@@ -5,11 +5,11 @@ import subprocess
 import uuid
 from pathlib import Path
 
+from clickwatch_jars.jars import Artifact, fetched_jars
 from clickwatch_service import UserError
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
-from clickwatch_servers.jars import Artifact, fetched_jars
 from clickwatch_servers.java import Java
 from clickwatch_servers.ports import HOST, accepts_connections, free_port
 from clickwatch_servers.process import Command, Process

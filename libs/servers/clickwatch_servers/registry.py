@@ -4,8 +4,9 @@ import http.client
 import tarfile
 from pathlib import Path
 
-from clickwatch_servers.cache import cached_folder
-from clickwatch_servers.jars import Artifact, fetch
+from clickwatch_jars.cache import cached_folder
+from clickwatch_jars.jars import Artifact, fetch
+
 from clickwatch_servers.java import Java
 from clickwatch_servers.ports import HOST, free_port
 from clickwatch_servers.process import Command, Process

@@ -1,23 +1,17 @@
 """Spark's Kafka and Avro connectors: which versions, where they lie, how to fetch them.
 
-Spark 4.3.0 is served without connectors of its own, so those of 4.2.0 stand here; decision record
-0002 says what guards the mix. This module is the one place that names them.
+The coordinates stand in `connectors.txt`, which the image is built from too.
 """
 
+from importlib import resources
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from clickwatch_servers.jars import Artifact, fetch
-from clickwatch_servers.java import find_java
+from clickwatch_jars.jars import Artifact, artifacts_in, fetch
+from clickwatch_jars.java import find_java
 from clickwatch_service import UserError
 
-CONNECTORS = (
-    Artifact("org.apache.spark", "spark-sql-kafka-0-10_2.13", "4.2.0"),
-    Artifact("org.apache.spark", "spark-token-provider-kafka-0-10_2.13", "4.2.0"),
-    Artifact("org.apache.spark", "spark-avro_2.13", "4.2.0"),
-    Artifact("org.apache.kafka", "kafka-clients", "3.9.2"),
-    Artifact("org.apache.commons", "commons-pool2", "2.12.1"),
-)
+CONNECTORS = artifacts_in(resources.files(__package__).joinpath("connectors.txt").read_text("utf-8"))
 
 
 def connector_jars(folder: Path | None) -> list[Path]:

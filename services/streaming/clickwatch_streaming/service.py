@@ -12,7 +12,7 @@ from time import monotonic
 import structlog
 from clickwatch_events.registry import NotRegistered, Registry, RegistryUnavailable
 from clickwatch_events.schemas import ALERTS, EVENTS
-from clickwatch_servers.java import spark_java_home
+from clickwatch_jars.java import spark_java_home
 from clickwatch_service import UserError
 from py4j.protocol import Py4JError  # type: ignore[import-untyped]
 from pyspark.errors import StreamingQueryException

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from clickwatch_servers.java import spark_java_home
+from clickwatch_jars.java import spark_java_home
 from clickwatch_service import UserError
 from pyspark.sql import SparkSession
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from clickwatch_servers.cache import cache_dir
+from clickwatch_jars.cache import cache_dir
 from clickwatch_streaming.connectors import fetch_connectors
 from clickwatch_streaming.session import spark_session
 from clickwatch_streaming.settings import Settings

@@ -19,8 +19,8 @@ from cryptography.hazmat.primitives.serialization.pkcs12 import PKCS12Certificat
 from cryptography.utils import CryptographyDeprecationWarning
 from cryptography.x509 import load_der_x509_certificate
 
-from clickwatch_servers.cache import cached_folder
-from clickwatch_servers.java import Java
+from clickwatch_jars.cache import cached_folder
+from clickwatch_jars.java import Java
 
 # The store holds public certificates; Java wants one that is encrypted.
 _STORE_KEY = b"public"
@@ -45,6 +45,23 @@ class Artifact:
     with_dependencies: bool = False
     kind: str = "jar"
     classifier: str | None = None
+
+
+def artifacts_in(text: str) -> tuple[Artifact, ...]:
+    """Return the artifacts a text names, `group:name:version` each on its line; `#` begins a comment.
+
+    Raises:
+        UserError: a line is something else.
+    """
+    named = (line.partition("#")[0].strip() for line in text.splitlines())
+    return tuple(_artifact(line) for line in named if line)
+
+
+def _artifact(line: str) -> Artifact:
+    parts = line.split(":")
+    if len(parts) != 3 or not all(parts):
+        raise UserError(f"{line!r}: must be group:name:version, such as org.apache.kafka:kafka-clients:3.9.2")
+    return Artifact(*parts)
 
 
 def fetched_jars(name: str, artifacts: tuple[Artifact, ...], java: Java, ivy: Path | None = None) -> Path:

@@ -4,8 +4,8 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from clickwatch_servers import java as javas
-from clickwatch_servers.java import Java, find_java, java_at, spark_java_home
+from clickwatch_jars import java as javas
+from clickwatch_jars.java import Java, find_java, java_at, spark_java_home
 from clickwatch_service import UserError
 
 
