@@ -1,0 +1,1 @@
+"""How the schemas of the topics change: the steps from an idea to a released version."""

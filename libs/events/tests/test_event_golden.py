@@ -1,0 +1,45 @@
+"""Every released version's golden bytes, written by Apache Avro, decode to what stands beside them."""
+
+import json
+from importlib.resources import files
+from typing import Any
+
+import pytest
+from clickwatch_events.avro import EventDecoder, HotWindowCodec
+from clickwatch_events.event import Event, HotWindow
+from clickwatch_events.framing import frame
+from clickwatch_events.schemas import ALERTS, EVENTS, released_versions, schema_text
+
+
+class Released:
+    """A registry in which a version's number is its id."""
+
+    def schema(self, schema_id: int) -> str:
+        return schema_text(EVENTS, schema_id)
+
+
+def golden(name: str) -> list[Any]:
+    cases = []
+    for version in released_versions(name):
+        lines = (files("schemas") / name / "golden" / f"v{version}.jsonl").read_text("utf-8").splitlines()
+        for line in lines:
+            case = json.loads(line)
+            cases.append(
+                pytest.param(version, bytes.fromhex(case["avro"]), case["record"], id=f"v{version}: {case['case']}")
+            )
+    return cases
+
+
+@pytest.mark.parametrize(("version", "body", "record"), golden(EVENTS))
+def test_an_event_of_any_released_version_is_decoded(version: int, body: bytes, record: dict[str, Any]) -> None:
+    event = EventDecoder(Released()).decode(frame(version, body))
+
+    assert event == Event(timestamp_ms=record.pop("timestamp"), **record)
+
+
+@pytest.mark.parametrize(("version", "body", "record"), golden(ALERTS))
+def test_a_hot_window_of_any_released_version_is_decoded(version: int, body: bytes, record: dict[str, Any]) -> None:
+    window = HotWindowCodec(version).decode(frame(version, body))
+
+    bounds = {f"{name}_ms": record.pop(name) for name in ("window_start", "window_end")}
+    assert window == HotWindow(**bounds, **record)
