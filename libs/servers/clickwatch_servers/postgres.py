@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from signal import SIGINT, SIGQUIT
+from typing import LiteralString
 
 import psycopg
 from clickwatch_service import UserError
@@ -63,13 +64,24 @@ class Postgres:
 
     def ensure_owner(self, owner: str) -> None:
         """Create the role that owns the schema and makes the other roles, and its database, unless they are there."""
+        self.ensure_database(DATABASE, owner, "CREATEROLE CREATEDB")
+
+    def ensure_database(self, database: str, owner: str, rights: LiteralString = "") -> None:
+        """Create a database and the role that owns it, unless they are there.
+
+        Args:
+            database: its name.
+            owner: the role's.
+            rights: what the role may do besides, in SQL.
+        """
         with psycopg.connect(self.url(SUPERUSER, "postgres", with_password=True), autocommit=True) as connection:
             if connection.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", [owner]).fetchone() is None:
-                create = sql.SQL("CREATE ROLE {} LOGIN CREATEROLE CREATEDB PASSWORD {}")
-                connection.execute(create.format(sql.Identifier(owner), password(self.passwords_dir, owner)))
-            if connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [DATABASE]).fetchone() is None:
+                create = sql.SQL("CREATE ROLE {} LOGIN {} PASSWORD {}")
+                secret = password(self.passwords_dir, owner)
+                connection.execute(create.format(sql.Identifier(owner), sql.SQL(rights), secret))
+            if connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [database]).fetchone() is None:
                 create = sql.SQL("CREATE DATABASE {} OWNER {}")
-                connection.execute(create.format(sql.Identifier(DATABASE), sql.Identifier(owner)))
+                connection.execute(create.format(sql.Identifier(database), sql.Identifier(owner)))
 
 
 def password(passwords_dir: Path, role: str) -> str:

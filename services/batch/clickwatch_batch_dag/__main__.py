@@ -1,4 +1,4 @@
-"""Airflow's own command line, with the DAG in it: `airflow.pex scheduler`, `airflow.pex dags list`, …"""
+"""Airflow's own command line, with the DAG in it: `airflow.pex scheduler`, `airflow.pex dags list`."""
 
 import os
 import sys

@@ -8,10 +8,9 @@ from datetime import date, datetime
 
 from airflow.sdk import DAG, Context, CronPartitionTimetable, Param, get_current_context, task
 from clickwatch_batch.settings import Settings
-from clickwatch_service import load_settings
-
 from clickwatch_batch_dag.chosen_day import chosen_day
 from clickwatch_batch_dag.settings import DagSettings
+from clickwatch_service import load_settings
 
 _ABOUT = """
 Each task can be read on its own:
@@ -55,19 +54,21 @@ def analyse(source: str) -> str:
 
 
 @task
-def publish(results: str) -> None:
+def publish(results: str) -> str:
     """Replace the day in all tables, in one transaction."""
     from clickwatch_batch import steps
 
     steps.publish(_day(), results, load_settings(Settings))
+    return results
 
 
 @task
-def reconcile(results: str) -> None:
+def reconcile(results: str) -> str:
     """Compare what the speed layer counted with the day's numbers."""
     from clickwatch_batch import steps
 
     steps.reconcile(_day(), results, load_settings(Settings))
+    return results
 
 
 @task
@@ -104,5 +105,4 @@ with DAG(
     },
     tags=["clickwatch", "batch"],
 ) as dag:
-    _results = analyse(check_input())
-    publish(_results) >> reconcile(_results) >> report(_results)
+    report(reconcile(publish(analyse(check_input()))))
