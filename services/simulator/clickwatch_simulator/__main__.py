@@ -14,6 +14,7 @@ import typer
 from clickwatch_events.avro import EventEncoder
 from clickwatch_events.jsonl import iso_timestamp
 from clickwatch_service import UserError, load_settings, run_cli, stop_on_signals
+from clickwatch_service.metrics import served_metrics
 from structlog import get_logger
 
 from clickwatch_simulator import when
@@ -23,6 +24,7 @@ from clickwatch_simulator.jsonl import DayFiles, ReplacedDay
 from clickwatch_simulator.kafka import EventTopic, encoders
 from clickwatch_simulator.ledger import Ledger, write_ledger
 from clickwatch_simulator.mappings import MAPPINGS
+from clickwatch_simulator.metrics import RunMetrics
 from clickwatch_simulator.pacing import FullSpeed, RecordedSpeed, WallClock
 from clickwatch_simulator.progress import Progress
 from clickwatch_simulator.replay import Rejects, Replay, RowFormat, rows
@@ -103,7 +105,10 @@ class _Outputs:
         windows = (settings.window_duration, settings.slide_duration, settings.watermark)
         ledger = Ledger(*windows, days=log_files is not None) if self.ledger_file else None
         try:
-            with Progress("events", total) as progress:
+            with (
+                Progress("events", total) as progress,
+                served_metrics(settings, RunMetrics(progress, topic, log_files)),
+            ):
                 finished = deliver(batches, pace, progress, topic, log_files, ledger)
         finally:
             if ledger is not None and self.ledger_file is not None:

@@ -78,6 +78,11 @@ class EventTopic:
         """Messages the broker has for certain; final after `flush`."""
         return self.records - self.failed - len(self._producer)
 
+    @property
+    def waiting(self) -> int:
+        """Messages that are neither acknowledged nor failed yet."""
+        return len(self._producer)
+
     def send(self, items: list[Item]) -> None:
         """Hand items to the producer; waits while its queue is full.
 

@@ -3,11 +3,12 @@
 from datetime import timedelta
 from pathlib import Path
 
-from clickwatch_service import Duration, ServiceSettings, UserError
+from clickwatch_service import Duration, UserError
+from clickwatch_service.metrics import MetricsSettings
 from pydantic import Field
 
 
-class Settings(ServiceSettings):
+class Settings(MetricsSettings):
     """What the simulator reads from the environment; names and defaults: spec, simulator."""
 
     kafka_bootstrap_servers: str = "localhost:9092"
