@@ -1,0 +1,1 @@
+"""What the stand-in images are made of."""
