@@ -16,7 +16,7 @@ ROLE = DATABASE = "airflow"
 """Of the metadata: `Postgres.ensure_database(DATABASE, ROLE)` makes them."""
 
 _ADMIN = "admin"
-_PARTS = {
+PARTS = {
     "api-server": (),
     # Logs are read from the folder they are written to; the log servers would listen on every address.
     "scheduler": ("--skip-serve-logs",),
@@ -64,11 +64,11 @@ class Airflow:
 
     def start(self, log_dir: Path) -> list[Process]:
         """Start all parts and return at once; `wait` says when they serve. Each has a log in `log_dir`."""
-        return [self.start_part(part, log_dir) for part in _PARTS]
+        return [self.start_part(part, log_dir) for part in PARTS]
 
     def start_part(self, part: str, log_dir: Path) -> Process:
         """Start one of api-server, scheduler, dag-processor and triggerer."""
-        return self._start(f"Airflow {part}", (part, *_PARTS[part]), log_dir / f"airflow-{part}.log")
+        return self._start(f"Airflow {part}", (part, *PARTS[part]), log_dir / f"airflow-{part}.log")
 
     def is_healthy(self) -> bool:
         """Return whether all parts work."""
@@ -103,7 +103,7 @@ class Airflow:
         settings = {
             "DATABASE__SQL_ALCHEMY_CONN": self.database_url.replace("postgresql://", "postgresql+psycopg2://", 1),
             "CORE__EXECUTOR": "LocalExecutor",
-            "CORE__PARALLELISM": "2",
+            "CORE__PARALLELISM": "4",
             "CORE__DAGS_ARE_PAUSED_AT_CREATION": "False",
             "CORE__EXECUTION_API_SERVER_URL": f"{self.url}/execution/",
             # A Fernet key is 32 bytes in base64, and a password here has 32 letters.

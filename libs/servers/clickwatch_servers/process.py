@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import psutil
 from clickwatch_service import UserError
 from tenacity import Retrying, retry_if_result, stop_after_delay, wait_fixed
 
@@ -135,17 +136,31 @@ class Process:
             raise ProcessDied(f"{self.command.name} {_ending(status)}. {self._log_end()}")
 
     def stop(self) -> None:
-        """Ask it to end, wait for that, and kill what is left of its group."""
+        """Ask it to end, wait for that, and kill what is left of its group and of what it started."""
+        descendants = self._descendants()
         if self.exit_status is None:
             self._child.send_signal(self.command.stop_signal)
             self.wait(self.command.stop_seconds)
-        self.kill()
+        self._kill(descendants)
 
     def kill(self) -> None:
-        """Kill it and all of its group at once (SIGKILL)."""
+        """Kill it, all of its group and all it started at once (SIGKILL)."""
+        self._kill(self._descendants())
+
+    def _kill(self, descendants: list[psutil.Process]) -> None:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self.pid, signal.SIGKILL)
         self._child.wait()
+        # Some lead a group of their own, as Airflow's tasks do.
+        for one in descendants:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                one.kill()
+
+    def _descendants(self) -> list[psutil.Process]:
+        try:
+            return psutil.Process(self.pid).children(recursive=True)
+        except psutil.NoSuchProcess:
+            return []
 
     def _raise_not_ready(self, timeout_seconds: float) -> bool:
         raise UserError(f"{self.command.name} was not ready after {timeout_seconds:.0f} s. {self._log_end()}")

@@ -76,6 +76,16 @@ def test_stopping_kills_what_does_not_listen_and_its_children(tmp_path: Path) ->
     _until_gone(int(log.read_text()))
 
 
+def test_stopping_kills_a_child_that_leads_a_group_of_its_own(tmp_path: Path) -> None:
+    process = _shell(tmp_path, "setsid sh -c 'echo $$; exec sleep 60' & wait", stop_seconds=0.2)
+    log = tmp_path / "some.log"
+    process.wait_until(lambda: log.read_text().endswith("\n"), timeout_seconds=60)
+
+    process.stop()
+
+    _until_gone(int(log.read_text()))
+
+
 def test_a_process_dies_with_the_one_that_started_it(tmp_path: Path) -> None:
     script = (
         "import os, pathlib, signal\n"
