@@ -7,8 +7,9 @@ import typer
 from clickwatch_service import load_settings, run_cli, stop_on_signals
 
 from clickwatch_streaming.connectors import fetch_connectors
+from clickwatch_streaming.dead_letter_commands import dlq
 from clickwatch_streaming.kafka import wait_for_topics
-from clickwatch_streaming.lake_commands import compact_lake, dlq
+from clickwatch_streaming.lake_commands import compact_lake
 from clickwatch_streaming.projector import project as follow
 from clickwatch_streaming.settings import Settings
 

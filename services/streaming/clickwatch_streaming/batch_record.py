@@ -42,6 +42,7 @@ class BatchRecord(BaseModel):
         newest_ms: per Kafka partition the newest timestamp of a valid event so far.
         heartbeat_ms: Kafka timestamp of the newest heartbeat so far.
         closed_until_ms: windows that end at or before it are closed; None before the first event.
+        parked: messages of this and earlier batches that wait for the registry (`LakeFolder.parked`).
         counts: this batch's.
         totals: those of all batches up to this one.
     """
@@ -54,6 +55,7 @@ class BatchRecord(BaseModel):
     newest_ms: dict[int, int] = {}
     heartbeat_ms: int | None = None
     closed_until_ms: int | None = None
+    parked: int = 0
     counts: Counts = Counts()
     totals: Counts = Counts()
 

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from clickwatch_streaming.decode import BadReason
+from clickwatch_streaming.decode import NO_FAULT, BadReason
 
 
 class MessageGroup(NamedTuple):
@@ -60,8 +60,13 @@ class BatchSummary:
 
     @property
     def dead_letters(self) -> int:
-        """Messages that are neither events nor heartbeats."""
-        return sum(self.bad.values()) - self.heartbeats
+        """Messages that are no event by a fault of theirs."""
+        return sum(count for reason, count in self.bad.items() if reason not in NO_FAULT)
+
+    @property
+    def parked(self) -> int:
+        """Messages that cannot be told to be events or not before the registry answers."""
+        return self.bad.get(BadReason.PARKED, 0)
 
 
 def batch_summary(groups: Iterable[MessageGroup]) -> BatchSummary:

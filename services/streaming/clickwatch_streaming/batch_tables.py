@@ -57,8 +57,12 @@ class BatchTables:
         return [schema_id for (schema_id,) in self._database.execute(_sql("unknown_ids")).fetchall()]
 
     def write_dead_letters(self, file: Path) -> None:
-        """Write the messages that are neither events nor heartbeats."""
+        """Write the messages that are no events by a fault of theirs."""
         self._database.execute(_sql("dead_letters"), {"file": str(file)})
+
+    def write_parked(self, file: Path) -> None:
+        """Write the messages that wait for the registry."""
+        self._database.execute(_sql("parked"), {"file": str(file)})
 
     def write_events(
         self,
@@ -122,7 +126,9 @@ class BatchTables:
 
     def _set_table(self, name: str, parquet_files: list[Path]) -> None:
         if parquet_files:
-            table = self._database.read_parquet([str(file) for file in parquet_files], hive_partitioning=False)
+            # By name, because a file may be of a release that wrote fewer columns or others.
+            names = [str(file) for file in parquet_files]
+            table = self._database.read_parquet(names, hive_partitioning=False, union_by_name=True)
         else:
             table = self._database.sql(_sql("no_events"))
         table.create_view(name, replace=True)

@@ -28,6 +28,12 @@ _MOVING_COORDINATOR = frozenset(
 )
 
 
+REPLAYS = "replays"
+"""Header of a message sent again: how often it has been by now."""
+REPLAYED_FROM = "replayed_from"
+"""Header of a message sent again: partition:offset of the dead letter it was."""
+
+
 class DeadLetter(NamedTuple):
     """A message that is no event, and why.
 
@@ -39,6 +45,9 @@ class DeadLetter(NamedTuple):
         schema_id: the writer schema its header names, None without a header.
         key: its key, byte for byte.
         value: its value, byte for byte.
+        replays: how often it was sent again as a dead letter.
+        replayed_from: partition:offset of the dead letter it was.
+        was_parked: it came with an earlier batch, which could not tell what it was.
     """
 
     reason: str
@@ -48,10 +57,13 @@ class DeadLetter(NamedTuple):
     schema_id: int | None
     key: bytes | None
     value: bytes | None
+    replays: int = 0
+    replayed_from: str | None = None
+    was_parked: bool = False
 
     def headers(self, topic: str) -> list[tuple[str, str | bytes | None]]:
         """What the dead-letter topic says of it; `topic` is where it came from."""
-        return [
+        headers: list[tuple[str, str | bytes | None]] = [
             ("reason", self.reason),
             ("topic", topic),
             ("partition", str(self.kafka_partition)),
@@ -59,6 +71,9 @@ class DeadLetter(NamedTuple):
             ("schema_id", "" if self.schema_id is None else str(self.schema_id)),
             ("timestamp", self.kafka_timestamp.isoformat(timespec="milliseconds")),
         ]
+        if self.replays:
+            headers += [(REPLAYS, str(self.replays)), (REPLAYED_FROM, self.replayed_from or "")]
+        return headers
 
 
 def dead_letters_in(file: Path) -> Iterator[DeadLetter]:
@@ -149,7 +164,7 @@ class DeadLetterTopic:
         try:
             sent = 0
             for letter in letters:
-                if letter.kafka_offset >= done[letter.kafka_partition]:
+                if letter.was_parked or letter.kafka_offset >= done[letter.kafka_partition]:
                     self._produce(letter)
                     sent += 1
             self._producer.send_offsets_to_transaction(

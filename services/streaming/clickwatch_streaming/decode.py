@@ -19,6 +19,10 @@ from pyspark.sql.avro.functions import from_avro
 from clickwatch_streaming.settings import UnknownEventType
 
 HEARTBEAT_KEY = b"clickwatch-heartbeat"
+NUDGE_KEY = b"clickwatch-nudge"
+"""Key of an empty message that only makes the lake take its next batch."""
+CARRIED = ("replays", "replayed_from", "was_parked")
+"""Columns that `decoded` hands on where messages have them: what is known of a message beside its bytes."""
 HEADER_BYTES = 5
 # A body that says so is no event: nobody clicked before 1970, and not every reader can name such a day.
 _EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
@@ -36,15 +40,23 @@ EVENT_FIELDS = (
 
 
 class BadReason(StrEnum):
-    """Why a message is no event; HEARTBEAT is the one that is no fault and no dead letter."""
+    """Why a message is no event; the first three are no fault and make no dead letter.
+
+    PARKED: the registry, which alone can tell what it is, does not answer; it is asked again.
+    """
 
     HEARTBEAT = "heartbeat"
+    NUDGE = "nudge"
+    PARKED = "parked"
     EMPTY_VALUE = "empty_value"
     BAD_FRAMING = "bad_framing"
     UNKNOWN_SCHEMA_ID = "unknown_schema_id"
     UNDECODABLE_BODY = "undecodable_body"
     FUTURE_TIMESTAMP = "future_timestamp"
     UNKNOWN_EVENT_TYPE = "unknown_event_type"
+
+
+NO_FAULT = frozenset({BadReason.HEARTBEAT, BadReason.NUDGE, BadReason.PARKED})
 
 
 def reader_schema(fields: tuple[str, ...] = EVENT_FIELDS) -> str:
@@ -74,16 +86,19 @@ def decoded(
 
     `messages` has the Kafka source's columns; `writers` maps schema ids to the schemas they were
     written with. Columns out: `fields`, schema_id (null without a frame), kafka_partition,
-    kafka_offset, kafka_timestamp, key, value, bad_reason (null for a good event).
+    kafka_offset, kafka_timestamp, key, value, those of CARRIED that come in, bad_reason (null for a
+    good event).
     Rules and their order: spec, speed layer, bad events. Where `bad_reason` is not null the event's
     fields may be null.
     """
+    carried = [name for name in CARRIED if name in messages.columns]
     framed = messages.select(
         sf.col("partition").alias("kafka_partition"),
         sf.col("offset").alias("kafka_offset"),
         sf.col("timestamp").alias("kafka_timestamp"),
         "key",
         "value",
+        *carried,
         # Through an array, because the optimizer moves no filter below it: moved to where the event
         # is decoded, a filter on its fields would decode the message once for each of them.
         sf.explode(sf.array(_event(writers, reader_schema(fields)))).alias("event"),
@@ -96,6 +111,7 @@ def decoded(
         "kafka_timestamp",
         "key",
         "value",
+        *carried,
     )
     return opened.withColumn("bad_reason", _bad_reason(writers, max_future, unknown_event_type))
 
@@ -137,10 +153,12 @@ def _is_framed() -> Column:
 def _bad_reason(writers: Mapping[int, str], max_future: timedelta, unknown_event_type: UnknownEventType) -> Column:
     value, event_time = sf.col("value"), sf.col("timestamp")
     is_heartbeat = value.isNull() & (sf.col("key") == sf.lit(HEARTBEAT_KEY))
+    is_nudge = value.isNull() & (sf.col("key") == sf.lit(NUDGE_KEY))
     is_future = event_time > sf.col("kafka_timestamp") + sf.lit(max_future)
     reason = (
         sf.when((event_time >= sf.lit(_EARLIEST)) & ~is_future, sf.lit(None).cast("string"))
         .when(is_heartbeat, BadReason.HEARTBEAT)
+        .when(is_nudge, BadReason.NUDGE)
         .when(value.isNull() | (sf.length(value) == 0), BadReason.EMPTY_VALUE)
         .when(~_is_framed(), BadReason.BAD_FRAMING)
         .when(~sf.col("schema_id").isin(sorted(writers)), BadReason.UNKNOWN_SCHEMA_ID)

@@ -20,7 +20,7 @@ from tenacity import (
     wait_exponential,
 )
 
-from clickwatch_streaming.decode import HEARTBEAT_KEY
+from clickwatch_streaming.decode import HEARTBEAT_KEY, NUDGE_KEY
 
 log = structlog.get_logger()
 
@@ -85,7 +85,14 @@ class Heartbeat:
 
     def beat(self) -> None:
         """Send one; the broker's time on it is what counts. One that is lost is made up for by the next."""
-        self._producer.produce(self._topic, None, HEARTBEAT_KEY)
+        self._send(HEARTBEAT_KEY)
+
+    def nudge(self) -> None:
+        """Send an empty message that closes no window, so that the lake query has a reason for a batch."""
+        self._send(NUDGE_KEY)
+
+    def _send(self, key: bytes) -> None:
+        self._producer.produce(self._topic, None, key)
         self._producer.poll(0)
 
     def close(self) -> None:

@@ -15,8 +15,8 @@ import structlog
 from clickwatch_events import HotWindow
 from clickwatch_events.avro import HotWindowCodec
 from clickwatch_events.registry import Registry
-from clickwatch_events.schemas import ALERTS, EVENTS
 from clickwatch_service import UserError
+from clickwatch_service.pseudonyms import Pseudonyms
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.streaming.query import StreamingQuery
 
@@ -75,7 +75,7 @@ class Lake:
         """Bring a batch into the lake; taking it again changes nothing.
 
         Raises:
-            UserError: the lake was written from another checkpoint, or the registry is down.
+            UserError: the lake was written from another checkpoint.
         """
         with self.folder.locked():
             previous = self._previous(batch_id)
@@ -101,7 +101,13 @@ class Lake:
             self.before(f"go on after {file.name}")
         self.before("complete")
         self.folder.complete(record)
-        log.info("lake batch completed", batch_id=batch_id, dead_letters_sent=sent, **record.counts.model_dump())
+        log.info(
+            "lake batch completed",
+            batch_id=batch_id,
+            dead_letters_sent=sent,
+            parked=record.parked,
+            **record.counts.model_dump(),
+        )
 
     def _previous(self, batch_id: int) -> BatchRecord:
         query_id = self.query_id()
@@ -116,8 +122,18 @@ class Lake:
         return last
 
 
-def start(spark: SparkSession, settings: Settings, registry: Registry) -> StreamingQuery:
+def start(
+    spark: SparkSession,
+    settings: Settings,
+    registry: Registry,
+    *,
+    alerts_schema_id: int,
+    known: Mapping[int, str],
+) -> StreamingQuery:
     """Start the query that fills the lake.
+
+    `known` are writer schemas by id that need not be asked for; closed windows are framed with
+    `alerts_schema_id`.
 
     Raises:
         UserError: the topic does not exist, or a server does not answer.
@@ -126,15 +142,13 @@ def start(spark: SparkSession, settings: Settings, registry: Registry) -> Stream
     folder = LakeFolder(settings.lake_dir)
     folder.clear_leftovers()
     dead_letters = DeadLetterTopic(settings.kafka_bootstrap_servers, settings.kafka_topic, settings.dead_letter_topic)
-    writers = WriterSchemas(registry, spark, settings.wait_timeout)
-    writers.learn(registry.ids(EVENTS).values())
+    writers = WriterSchemas(registry, spark, settings.registry_poll_interval)
+    writers.remember(known)
     lake = Lake(
         folder,
         BatchWriter(spark, folder, writers, rules(settings), dead_letters.source_partitions()),
         dead_letters,
-        HotWindowTopic(
-            settings.kafka_bootstrap_servers, settings.alerts_topic, HotWindowCodec(registry.id_of(ALERTS, 1))
-        ),
+        HotWindowTopic(settings.kafka_bootstrap_servers, settings.alerts_topic, HotWindowCodec(alerts_schema_id)),
         lambda: checkpoint_id(checkpoint),
     )
     messages = (
@@ -143,6 +157,7 @@ def start(spark: SparkSession, settings: Settings, registry: Registry) -> Stream
         .option("subscribe", settings.kafka_topic)
         .option("startingOffsets", "earliest")
         .option("failOnDataLoss", "true")
+        .option("includeHeaders", "true")  # a replayed dead letter says so there
         # The connector asks for its position after each poll; 500 records a poll is dear.
         .option("kafka.max.poll.records", "5000")
         .load()
@@ -156,6 +171,12 @@ def start(spark: SparkSession, settings: Settings, registry: Registry) -> Stream
     )
 
 
+def waits_for_registry(settings: Settings) -> bool:
+    """Whether the lake has put messages aside that only the registry can tell apart."""
+    last = LakeFolder(settings.lake_dir).last_batch()
+    return last is not None and last.parked > 0
+
+
 def rules(settings: Settings) -> Rules:
     """The part of the settings that decides which message counts where."""
     return Rules(
@@ -164,6 +185,7 @@ def rules(settings: Settings) -> Rules:
         watermark=settings.watermark,
         max_future=settings.max_future,
         unknown_event_type=settings.unknown_event_type,
+        pseudonyms=None if settings.user_id_key_file is None else Pseudonyms.from_file(settings.user_id_key_file),
     )
 
 

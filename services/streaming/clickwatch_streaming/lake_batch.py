@@ -9,17 +9,20 @@ from datetime import timedelta
 from pathlib import Path
 
 import pyarrow.parquet as pq
-from pyspark.sql import DataFrame, SparkSession
+from clickwatch_service.pseudonyms import Pseudonyms
+from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as sf
 
 from clickwatch_streaming.batch_record import BatchRecord, Counts
 from clickwatch_streaming.batch_summary import BatchSummary
 from clickwatch_streaming.batch_tables import BatchTables
-from clickwatch_streaming.decode import BadReason, decoded
+from clickwatch_streaming.dead_letters import REPLAYED_FROM, REPLAYS
+from clickwatch_streaming.decode import CARRIED, BadReason, decoded
 from clickwatch_streaming.lake_folder import SLOT_MS, LakeFolder
 from clickwatch_streaming.lateness import closed_until
 from clickwatch_streaming.settings import UnknownEventType
-from clickwatch_streaming.writer_schemas import WriterSchemas
+from clickwatch_streaming.user_ids import pseudonym
+from clickwatch_streaming.writer_schemas import HIGHEST_ID, WriterSchemas
 
 DEAD_LETTERS = "dead_letters.parquet"
 # Ids do not repeat: a dictionary of them is built only to be thrown away.
@@ -37,6 +40,7 @@ class Rules:
         watermark: how far behind the newest event one may be and still count.
         max_future: how far ahead of its Kafka timestamp an event may be.
         unknown_event_type: what happens to an event of a type we do not know.
+        pseudonyms: what users are called in the lake; None: as they are in the events.
     """
 
     window: timedelta
@@ -44,6 +48,7 @@ class Rules:
     watermark: timedelta
     max_future: timedelta
     unknown_event_type: UnknownEventType
+    pseudonyms: Pseudonyms | None = None
 
 
 @dataclass(frozen=True)
@@ -73,7 +78,9 @@ class BatchWriter:
         batch_id = previous.batch_id + 1
         staging = self.folder.stage(batch_id)
         with BatchTables(staging / "scratch") as tables:
-            summary = self._decode(messages, tables, staging)
+            summary = self._decode(messages, self.folder.parked(previous.batch_id), tables, staging)
+            if summary.parked:
+                tables.write_parked(self.folder.staged_parked(batch_id))
             if summary.dead_letters:
                 tables.write_dead_letters(staging / DEAD_LETTERS)
             newest_ms = _newer(previous.newest_ms, summary.newest_ms)
@@ -96,27 +103,39 @@ class BatchWriter:
         return BatchRecord(
             batch_id=batch_id,
             query_id=previous.query_id,
-            next_offsets={**previous.next_offsets, **summary.next_offsets},
+            next_offsets=_newer(previous.next_offsets, summary.next_offsets),
             newest_ms=newest_ms,
             heartbeat_ms=heartbeat_ms,
             closed_until_ms=until_ms,
+            parked=summary.parked,
             counts=counts,
             totals=previous.totals + counts,
         )
 
-    def _decode(self, messages: DataFrame, tables: BatchTables, staging: Path) -> BatchSummary:
-        first, again = staging / "decoded", staging / "decoded_again"
-        schema = self._stage(messages, first).schema
-        tables.set_decoded([first])
+    def _decode(self, messages: DataFrame, parked: Path, tables: BatchTables, staging: Path) -> BatchSummary:
+        """Decode a batch, and with it what earlier ones had parked; look up the schemas they name."""
+        folders = [staging / "decoded"]
+        schema = self._stage(_with_origin(messages), folders[0]).schema
+        if parked.exists():
+            folders.append(staging / "unparked")
+            self._stage(self.spark.read.parquet(str(parked)), folders[1])
+        tables.set_decoded(folders)
         summary = tables.summary()
         if BadReason.UNKNOWN_SCHEMA_ID not in summary.bad:
             return summary
-        learnt = self.writers.learn(tables.unknown_ids())
-        if not learnt:
+        answers = self.writers.learn(tables.unknown_ids())
+        if answers.complete and not answers.learnt:
             return summary
-        rows = self.spark.read.schema(schema).parquet(str(first))
-        is_readable = (sf.col("bad_reason") == BadReason.UNKNOWN_SCHEMA_ID) & sf.col("schema_id").isin(learnt)
-        rows.where(~sf.coalesce(is_readable, sf.lit(False))).write.options(**_STAGED).parquet(str(again / "kept"))
+        rows = self.spark.read.schema(schema).parquet(*(str(folder) for folder in folders))
+        reason, schema_id = sf.col("bad_reason"), sf.col("schema_id")
+        is_unknown = sf.coalesce(reason == BadReason.UNKNOWN_SCHEMA_ID, sf.lit(False))
+        is_readable = is_unknown & schema_id.isin(answers.learnt)
+        kept = rows.where(~is_readable)
+        if not answers.complete:
+            is_open = is_unknown & (schema_id <= HIGHEST_ID) & ~schema_id.isin(answers.missing)
+            kept = kept.withColumn("bad_reason", sf.when(is_open, BadReason.PARKED).otherwise(reason))
+        again = staging / "decoded_again"
+        kept.write.options(**_STAGED).parquet(str(again / "kept"))
         self._stage(_as_messages(rows.where(is_readable)), again / "read")
         tables.set_decoded([again / "kept", again / "read"])
         return tables.summary()
@@ -128,6 +147,8 @@ class BatchWriter:
             max_future=self.rules.max_future,
             unknown_event_type=self.rules.unknown_event_type,
         )
+        if self.rules.pseudonyms is not None:
+            rows = rows.withColumn("user_id", pseudonym(sf.col("user_id"), self.rules.pseudonyms))
         # The bytes of good messages have done their work.
         is_bad = sf.col("bad_reason").isNotNull()
         slim = rows.withColumns({name: sf.when(is_bad, sf.col(name)) for name in ("key", "value")})
@@ -198,6 +219,26 @@ def _rows(files: list[Path]) -> int:
     return sum(pq.read_metadata(file).num_rows for file in files)
 
 
+def _with_origin(messages: DataFrame) -> DataFrame:
+    """Messages with what their headers say of an earlier life as a dead letter (columns CARRIED)."""
+    if "headers" in messages.columns:
+        replays, replayed_from = (_header(name) for name in (REPLAYS, REPLAYED_FROM))
+    else:
+        replays = replayed_from = sf.lit(None).cast("string")
+    return messages.withColumns(
+        {
+            "replays": sf.coalesce(replays.try_cast("int"), sf.lit(0)),
+            "replayed_from": replayed_from,
+            "was_parked": sf.lit(False),
+        }
+    )
+
+
+def _header(name: str) -> Column:
+    named = sf.filter("headers", lambda header: header["key"] == name)
+    return sf.get(named, sf.lit(0))["value"].cast("string")
+
+
 def _as_messages(rows: DataFrame) -> DataFrame:
     """Staged messages with the names the Kafka source gives them."""
     return rows.select(
@@ -206,9 +247,10 @@ def _as_messages(rows: DataFrame) -> DataFrame:
         sf.col("kafka_partition").alias("partition"),
         sf.col("kafka_offset").alias("offset"),
         sf.col("kafka_timestamp").alias("timestamp"),
+        *CARRIED,
     )
 
 
-def _newer(before_ms: dict[int, int], now_ms: dict[int, int]) -> dict[int, int]:
-    partitions = sorted(before_ms.keys() | now_ms.keys())
-    return {p: max(ms[p] for ms in (before_ms, now_ms) if p in ms) for p in partitions}
+def _newer(before: dict[int, int], now: dict[int, int]) -> dict[int, int]:
+    partitions = sorted(before.keys() | now.keys())
+    return {p: max(found[p] for found in (before, now) if p in found) for p in partitions}

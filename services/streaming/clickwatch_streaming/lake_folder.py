@@ -4,6 +4,7 @@
     lake/window_stats/window_date=YYYY-MM-DD/batch-0000000012-00.parquet   and these
     lake/_batches/0000000012.json      the record of a batch that is complete
     lake/_staging/0000000012/          a batch in the making; `sealed.json` in it says that all is written
+    lake/_parked/0000000012.parquet    messages up to that batch that wait for the registry
     lake/_lock                         held while a batch runs and while compaction changes folders
 
 A file gets into a listed folder by a rename alone, whole and once. What a batch publishes lies under
@@ -72,6 +73,14 @@ class LakeFolder:
         """What a batch is going to publish, laid out as in the lake."""
         return self.staged(batch_id) / "publish"
 
+    def parked(self, batch_id: int) -> Path:
+        """The file of messages that wait for the registry after a batch; there is none where none wait."""
+        return self.root / "_parked" / f"{batch_id:010d}.parquet"
+
+    def staged_parked(self, batch_id: int) -> Path:
+        """Where a batch in the making has that file."""
+        return self.staged(batch_id) / "parked.parquet"
+
     @contextmanager
     def locked(self) -> Iterator[None]:
         """Hold the lake: no other batch runs and no compaction changes a folder meanwhile."""
@@ -139,8 +148,16 @@ class LakeFolder:
 
     def complete(self, record: BatchRecord) -> None:
         """Record a batch as complete and clear what it was made of; old records go too."""
+        waiting, parked = self.staged_parked(record.batch_id), self.parked(record.batch_id)
+        if waiting.exists():
+            parked.parent.mkdir(exist_ok=True)
+            waiting.replace(parked)
+            sync_folder(parked.parent)
         self.batches.mkdir(exist_ok=True)
         write_record(record, self.batches / f"{record.batch_id:010d}.json")
+        for earlier in parked.parent.glob("*.parquet"):
+            if earlier != parked:
+                earlier.unlink()
         shutil.rmtree(self.staged(record.batch_id))
         (self.batches / f"{record.batch_id - _RECORDS_KEPT:010d}.json").unlink(missing_ok=True)
 

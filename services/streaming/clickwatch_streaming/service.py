@@ -43,7 +43,9 @@ def run(settings: Settings, stop: threading.Event, say: Callable[[str], None]) -
         UserError: what is needed is not there, or a query failed for a reason outside of it.
         StreamingQueryException: a query failed.
     """
-    spark_java_home()  # a Java that is missing is said before anything is waited for
+    # A key or a Java that is missing is said before anything is waited for.
+    lake.rules(settings)
+    spark_java_home()
     topics = (settings.kafka_topic, settings.dead_letter_topic, settings.alerts_topic)
     partitions = wait_for_topics(settings.kafka_bootstrap_servers, topics, settings.wait_timeout, stop)
     registry, schema_id = _ready_registry(settings)
@@ -121,10 +123,12 @@ class _Supervisor:
         self._spark = spark
         self._settings = settings
         self._registry = registry
+        self._alerts_schema_id = schema_id
         self._alerts = AlertQuery(spark, settings, schema_id)
         self._stop = stop
         self._projector_failed = projector_failed
         self._writers: dict[int, str] = {}
+        self._registry_answers = True
         self._queries: dict[str, StreamingQuery] = {}
 
     def run(self) -> None:
@@ -132,7 +136,13 @@ class _Supervisor:
         self._start_alerts()
         if self._stop.is_set():
             return
-        self._queries["lake"] = lake.start(self._spark, self._settings, self._registry)
+        self._queries["lake"] = lake.start(
+            self._spark,
+            self._settings,
+            self._registry,
+            alerts_schema_id=self._alerts_schema_id,
+            known=self._writers,
+        )
         log.info("lake started", every_seconds=self._settings.lake_interval.total_seconds())
         settings = self._settings
         next_poll = next_beat = monotonic()
@@ -144,6 +154,8 @@ class _Supervisor:
                 if self._learn_schemas():
                     self._queries["alerts"].stop()
                     self._start_alerts()
+                if self._registry_answers and lake.waits_for_registry(settings):
+                    heartbeat.nudge()
             if settings.heartbeat_interval is not None and monotonic() >= next_beat:
                 next_beat = monotonic() + settings.heartbeat_interval.total_seconds()
                 heartbeat.beat()
@@ -183,8 +195,10 @@ class _Supervisor:
         except (RegistryUnavailable, NotRegistered) as error:
             if not self._writers:
                 raise UserError(str(error)) from None
+            self._registry_answers = False
             log.warning("schema registry not answering", reason=str(error))
             return False
+        self._registry_answers = True
         if new and self._writers:
             log.info("new schema found", schema_ids=sorted(new))
         self._writers.update(new)

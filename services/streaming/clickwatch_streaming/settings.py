@@ -57,6 +57,7 @@ class Settings(ServiceSettings):
     schema_registry_url: str = "http://localhost:8085/apis/ccompat/v7"
     database_url: str = "postgresql://clickwatch@localhost:5432/clickwatch"
     data_dir: Path = Path("./var/data")
+    user_id_key_file: Path | None = None
 
     spark_master: str = "local[*]"
     spark_jars_dir: Path | None = None

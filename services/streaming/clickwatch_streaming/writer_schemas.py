@@ -2,11 +2,10 @@
 
 from collections.abc import Iterable, Mapping
 from datetime import timedelta
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import structlog
 from clickwatch_events.registry import NotRegistered, RegistryUnavailable
-from clickwatch_service import UserError
 from py4j.protocol import Py4JJavaError  # type: ignore[import-untyped]
 from pyspark.sql import SparkSession
 from tenacity import (
@@ -22,6 +21,8 @@ from tenacity import (
 log = structlog.get_logger()
 
 _LOOKS_FOR_AN_UNKNOWN_ID = 3
+HIGHEST_ID = 2**31 - 1
+"""No registry hands out a higher id."""
 
 
 class SchemaSource(Protocol):
@@ -30,6 +31,20 @@ class SchemaSource(Protocol):
     def schema(self, schema_id: int) -> str:
         """Return the schema's text; NotRegistered or RegistryUnavailable where that fails."""
         ...
+
+
+class Answers(NamedTuple):
+    """What the registry said of some schema ids.
+
+    Attributes:
+        learnt: it has them, and they are known now.
+        missing: it does not have them, or not as Avro.
+        complete: it answered for every one.
+    """
+
+    learnt: set[int]
+    missing: set[int]
+    complete: bool
 
 
 class WriterSchemas:
@@ -47,38 +62,44 @@ class WriterSchemas:
         """Schema texts by id: what messages are decoded with."""
         return self._known
 
-    def learn(self, ids: Iterable[int]) -> set[int]:
-        """Look up ids that are not known yet, and return those that now are.
+    def remember(self, texts: Mapping[int, str]) -> None:
+        """Know schemas that somebody else has looked up."""
+        self._known.update({found: text for found, text in texts.items() if self._is_usable(found, text)})
+
+    def learn(self, ids: Iterable[int]) -> Answers:
+        """Look up ids that are not known yet.
 
         An id the registry does not have is asked for three times within about a second, because a
         registry of several nodes may know a new schema on one before another. What is registered but
-        no Avro schema stays unknown.
-
-        Raises:
-            UserError: the registry did not answer for as long as there was patience.
+        no Avro schema stays unknown. Once the registry has not answered for as long as there was
+        patience, it is asked for nothing more.
         """
-        missing = set(ids) - self._known.keys()
+        wanted = set(ids) - self._known.keys()
         learnt: set[int] = set()
 
         def look() -> bool:
-            learnt.update(found for found in missing - learnt if self._look_up(found))
-            return learnt == missing
+            learnt.update(found for found in wanted - learnt if self._look_up(found))
+            return learnt == wanted
 
-        Retrying(
-            retry=retry_if_result(lambda found_all: not found_all),
-            stop=stop_after_attempt(_LOOKS_FOR_AN_UNKNOWN_ID),
-            wait=wait_exponential(multiplier=0.2),
-            retry_error_callback=lambda _: False,
-        )(look)
-        return learnt
+        try:
+            Retrying(
+                retry=retry_if_result(lambda found_all: not found_all),
+                stop=stop_after_attempt(_LOOKS_FOR_AN_UNKNOWN_ID),
+                wait=wait_exponential(multiplier=0.2),
+                retry_error_callback=lambda _: False,
+            )(look)
+        except RegistryUnavailable as error:
+            learnt = wanted & self._known.keys()
+            log.warning("schemas not looked up", schema_ids=len(wanted - learnt), reason=str(error))
+            return Answers(learnt, set(), complete=False)
+        return Answers(learnt, wanted - learnt, complete=True)
 
     def _look_up(self, schema_id: int) -> bool:
         try:
             text = self._ask(schema_id)
         except NotRegistered:
             return False
-        if not self._is_avro(text):
-            log.warning("schema not usable", schema_id=schema_id, reason="no Avro schema")
+        if not self._is_usable(schema_id, text):
             return False
         self._known[schema_id] = text
         return True
@@ -87,16 +108,19 @@ class WriterSchemas:
         def say(state: RetryCallState) -> None:
             log.warning("registry not answering", waited_seconds=round(state.seconds_since_start or 0))
 
-        try:
-            return Retrying(
-                retry=retry_if_exception_type(RegistryUnavailable),
-                stop=stop_after_delay(self._patience),
-                wait=wait_exponential(multiplier=0.5, max=10),
-                before_sleep=say,
-                reraise=True,
-            )(self._source.schema, schema_id)
-        except RegistryUnavailable as error:
-            raise UserError(f"schema id {schema_id} cannot be looked up, so no event is read: {error}") from error
+        return Retrying(
+            retry=retry_if_exception_type(RegistryUnavailable),
+            stop=stop_after_delay(self._patience),
+            wait=wait_exponential(multiplier=0.5, max=10),
+            before_sleep=say,
+            reraise=True,
+        )(self._source.schema, schema_id)
+
+    def _is_usable(self, schema_id: int, text: str) -> bool:
+        if self._is_avro(text):
+            return True
+        log.warning("schema not usable", schema_id=schema_id, reason="no Avro schema")
+        return False
 
     def _is_avro(self, text: str) -> bool:
         # The parser `from_avro` is going to use; py4j's view of the JVM has no types.
