@@ -1,0 +1,77 @@
+"""Command line: `python -m clickwatch_dashboard run | add-user | openapi`."""
+
+import json
+import logging
+import socket
+from pathlib import Path
+from typing import Annotated
+
+import structlog
+import typer
+import uvicorn
+from clickwatch_service import UserError, load_settings, run_cli
+
+from clickwatch_dashboard.application import application
+from clickwatch_dashboard.settings import Settings
+from clickwatch_dashboard.users import add_user
+
+app = typer.Typer(help="What happens in the shop, on pages and as JSON.", no_args_is_help=True)
+
+_CLOSE_SECONDS = 5
+
+
+@app.command()
+def run() -> None:
+    """Serve pages and API until stopped."""
+    settings = load_settings(Settings)
+    web = application(settings)
+    family = socket.AF_INET6 if ":" in settings.dashboard_host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listener.bind((settings.dashboard_host, settings.dashboard_port))
+        except OSError as error:
+            raise UserError(
+                f"DASHBOARD_HOST={settings.dashboard_host!r} DASHBOARD_PORT={settings.dashboard_port}: cannot listen "
+                f"there ({error.strerror}): choose another port or address"
+            ) from None
+        logging.getLogger("uvicorn").addHandler(logging.StreamHandler())
+        structlog.get_logger().info(
+            "dashboard listening",
+            address=f"http://{settings.dashboard_host}:{settings.dashboard_port}",
+            login=settings.dashboard_users_file is not None,
+        )
+        config = uvicorn.Config(
+            web,
+            log_config=None,
+            log_level="warning",
+            access_log=False,
+            server_header=False,
+            timeout_graceful_shutdown=_CLOSE_SECONDS,
+            ws_ping_interval=20,
+            ws_max_size=1024,
+        )
+        uvicorn.Server(config).run([listener])
+
+
+@app.command("add-user")
+def add(
+    file: Annotated[Path, typer.Argument(help="The file that DASHBOARD_USERS_FILE names.")],
+    name: Annotated[str, typer.Argument(help="Who may look.")],
+    password: Annotated[
+        str, typer.Option(prompt=True, hide_input=True, confirmation_prompt=True, envvar="DASHBOARD_NEW_PASSWORD")
+    ],
+) -> None:
+    """Let someone in, or give someone a new password; takes effect at the next start."""
+    add_user(file, name, password)
+    print(f"{name} may log in after the next start")
+
+
+@app.command()
+def openapi() -> None:
+    """Print the API's description (OpenAPI)."""
+    print(json.dumps(application(Settings()).openapi(), indent=2))
+
+
+if __name__ == "__main__":
+    run_cli(app)

@@ -1,0 +1,6 @@
+COPY (
+    SELECT report_date, gate, measured, warn_at, fail_at, verdict
+    FROM quality_gates
+    WHERE report_date = %(day)s
+    ORDER BY gate
+) TO STDOUT (FORMAT csv, HEADER)

@@ -1,0 +1,15 @@
+-- The summary of a day and of those before it.
+SELECT
+    report_date,
+    total_events,
+    buyer_count,
+    window_shopper_count,
+    buyer_rate,
+    revenue_minor,
+    duplicate_events,
+    malformed_lines,
+    other_day_events,
+    generated_at
+FROM daily_summary
+WHERE report_date BETWEEN %(day)s::date - %(days)s::integer + 1 AND %(day)s::date
+ORDER BY report_date

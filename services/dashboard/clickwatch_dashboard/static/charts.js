@@ -1,0 +1,76 @@
+// Lines over time, by uPlot; colours come from the style sheet.
+/* global uPlot */
+
+import { count, el, setText } from "./page.js";
+
+const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
+const drawn = new Set();
+
+function redraw() {
+  for (const chart of drawn) {
+    if (chart.place.isConnected) chart.draw();
+    else drawn.delete(chart);
+  }
+}
+document.addEventListener("themechange", redraw);
+addEventListener("resize", redraw);
+
+/**
+ * A chart of one figure.
+ * @param {object} what title, x (epoch seconds), y, ink (a colour of the style sheet), limit (drawn dashed),
+ *   limitText, show (a value as text), at (an x as text), ticks (an x on the axis as text), height, key (charts of one
+ *   key point at the same x).
+ */
+export function lineChart(what) {
+  const { title, x, y, ink, limit = null, limitText = "", show = count, at, height = 150, key = null } = what;
+  const readout = el("span", { class: "at" });
+  const canvas = el("div", { class: "canvas" });
+  const known = y.filter((value) => value !== null);
+  const summary = known.length
+    ? `${title}: from ${show(Math.min(...known))} to ${show(Math.max(...known))}, last ${show(known.at(-1))}${limit === null ? "" : `; ${limitText}`}`
+    : `${title}: no figures`;
+  const heading = el("h3", {}, title, limit === null ? null : el("span", { class: "limit" }, limitText), readout);
+  const place = el("div", { class: "chart" }, heading, el("div", { role: "img", "aria-label": summary }, canvas));
+  const last = () => (x.length ? `${at(x.at(-1))}: ${show(y.at(-1) ?? 0)}` : "");
+  setText(readout, last());
+
+  function draw() {
+    canvas.replaceChildren();
+    const width = Math.max(220, canvas.clientWidth);
+    const axis = { stroke: colour("muted"), grid: { stroke: colour("line"), width: 1 }, ticks: { show: false }, font: "12px system-ui, sans-serif" };
+    const line = colour(ink);
+    new uPlot({
+      width, height,
+      legend: { show: false },
+      cursor: { y: false, drag: { x: false }, points: { size: 7 }, ...(key ? { sync: { key } } : {}) },
+      scales: { x: { time: true, range: (u, from, to) => (from === to ? [from - 300, to + 300] : [from, to]) }, y: { range: (u, from, to) => [0, Math.max(to, limit ?? 0, 1) * 1.12] } },
+      tzDate: (seconds) => uPlot.tzDate(new Date(seconds * 1000), "Etc/UTC"),
+      axes: [
+        { ...axis, grid: { show: false }, size: 30, space: 70, values: (u, splits) => splits.map((split) => what.ticks(split)) },
+        { ...axis, size: 58, space: 32, values: (u, splits) => splits.map((split) => (Number.isInteger(split) || Math.max(...known, limit ?? 0) < 5 ? show(split) : "")) },
+      ],
+      series: [
+        {},
+        { stroke: line, width: 2, fill: `${line}1c`, points: { show: x.length < 40, size: 5, fill: line }, spanGaps: false },
+        ...(limit === null ? [] : [{ stroke: colour("threshold"), width: 1.5, dash: [5, 4], points: { show: false } }]),
+      ],
+      hooks: { setCursor: [(u) => setText(readout, u.cursor.idx === null || u.cursor.idx === undefined ? last() : `${at(x[u.cursor.idx])}: ${y[u.cursor.idx] === null ? "–" : show(y[u.cursor.idx])}`)] },
+    }, limit === null ? [x, y] : [x, y, x.map(() => limit)], canvas);
+  }
+
+  const chart = { place, draw };
+  drawn.add(chart);
+  // Once it is in the page, it knows how wide it is.
+  requestAnimationFrame(() => place.isConnected && draw());
+  return place;
+}
+
+/** Bars, longest first as given: `items` are {label, value, text}. */
+export function bars(items, kind = "") {
+  const most = Math.max(...items.map((item) => item.value), 0) || 1;
+  return el("ul", { class: "bars" }, items.map((item) => {
+    const fill = el("div", { class: `fill ${kind}` });
+    fill.style.width = `${(100 * item.value) / most}%`;
+    return el("li", {}, el("span", { class: "label" }, item.label), el("div", { class: "track", "aria-hidden": "true" }, fill), el("span", { class: "value" }, item.text));
+  }));
+}
