@@ -13,8 +13,8 @@ from rich.console import Console
 from clickwatch_batch.postgres import ServingLayer
 from clickwatch_batch.report import to_text
 from clickwatch_batch.reports import read_report
-from clickwatch_batch.run_day import run_day
 from clickwatch_batch.settings import Settings
+from clickwatch_batch.steps import logged, run_day
 
 app = typer.Typer(help="Analyse whole UTC days of the clickstream.", no_args_is_help=True)
 
@@ -45,13 +45,12 @@ def run(
     """Analyse a day, or each day of a range on its own; a day done before is replaced."""
     days = _chosen_days(day, first, last)
     settings = load_settings(Settings)
-    serving_layer = ServingLayer(settings.database_url, settings.wait_timeout) if publish else None
-    if serving_layer is not None:
-        serving_layer.check()
+    if publish:
+        ServingLayer(settings.database_url, settings.wait_timeout).check()
     failures: dict[date, UserError] = {}
     for each in days:
         try:
-            report = run_day(each, settings, serving_layer, lambda: datetime.now(UTC), _stage)
+            report = run_day(each, settings, publish, _stage)
         except UserError as error:
             if len(days) == 1:
                 raise
@@ -100,8 +99,8 @@ def _stage(what: str) -> Iterator[None]:
         with console.status(what):
             yield
     else:
-        structlog.get_logger().info("started_stage", stage=what)
-        yield
+        with logged(what):
+            yield
 
 
 if __name__ == "__main__":

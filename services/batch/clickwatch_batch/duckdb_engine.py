@@ -73,6 +73,10 @@ class DuckDBEngine:
         """Yield the rows of a kept table (see `Engine`)."""
         return self._fetched(f'FROM "{name}"')
 
+    def write(self, name: str, file: Path) -> None:
+        """Write a kept table as Parquet (see `Engine`)."""
+        self._connection.table(name).write_parquet(str(file))
+
     def _fetched(self, query: str) -> Iterator[tuple[object, ...]]:
         cursor = self._connection.cursor().execute(query)
         while rows := cursor.fetchmany(_ROWS_A_FETCH):

@@ -46,3 +46,7 @@ class Engine(Protocol):
     def rows(self, name: str) -> Iterator[tuple[object, ...]]:
         """Yield the rows of a kept table, columns and rows in the order its query gave them."""
         ...
+
+    def write(self, name: str, file: Path) -> None:
+        """Write a kept table as a Parquet file of this machine, columns and rows in the order of its query."""
+        ...

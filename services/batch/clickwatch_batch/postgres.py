@@ -80,6 +80,23 @@ class ServingLayer:
                 changed += _replace_day(cursor, table, columns, day, rows[table])
             return _replace_summary(cursor, report, changed > 0)
 
+    def generated_at(self, day: date) -> datetime:
+        """Return when the published figures of a day last changed.
+
+        Raises:
+            UserError: the day is not published, or the database does not answer.
+        """
+        with self._transaction() as cursor:
+            cursor.execute("SELECT generated_at FROM daily_summary WHERE report_date = %s", (day,))
+            row = cursor.fetchone()
+        if row is None:
+            raise UserError(
+                f"DATABASE_URL={self._address()}: table daily_summary does not hold {day}; publish it: "
+                f"`run --date {day}`"
+            )
+        assert isinstance(row[0], datetime)
+        return row[0]
+
     @contextmanager
     def _transaction(self) -> Iterator[Cursor[tuple[object, ...]]]:
         try:
