@@ -5,5 +5,8 @@ case " $* " in
 *" status "* | *" down "* | *" --help "*) programs=(deploy/local:local) ;;
 *) say "building the programs (the first time takes some minutes: Spark is large)" ;;
 esac
+case " $* " in
+*" --airflow "*) programs+=(services/batch/clickwatch_batch_dag:airflow) ;;
+esac
 pants --no-dynamic-ui package "${programs[@]}" >&2
 exec "$root/dist/local.pex/__main__.py" "$@"

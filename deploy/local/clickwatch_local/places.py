@@ -7,11 +7,12 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class Ports:
-    """Ports of 127.0.0.1 that clients use."""
+    """Ports of 127.0.0.1 that clients use; None for Airflow's is a stack without it."""
 
     kafka: int
     registry: int
     postgres: int
+    airflow: int | None = None
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,11 @@ class DataDir:
     def postgres(self) -> Path:
         """The database's data."""
         return self.folder / "postgres"
+
+    @property
+    def airflow(self) -> Path:
+        """Airflow's home: its secrets, and what its tasks say."""
+        return self.folder / "airflow"
 
     @property
     def passwords(self) -> Path:
@@ -71,7 +77,8 @@ class DataDir:
 
     def empty(self) -> None:
         """Delete all state, and nothing that is not ours."""
-        for folder in (self.data, self.kafka, self.registry, self.postgres, self.passwords, self.output):
+        servers = (self.kafka, self.registry, self.postgres, self.airflow)
+        for folder in (self.data, *servers, self.passwords, self.output):
             shutil.rmtree(folder, ignore_errors=True)
         self.pgpass.unlink(missing_ok=True)
         self.state.unlink(missing_ok=True)

@@ -20,7 +20,7 @@ class Settings(ServiceSettings):
     """Where the services' programs are.
 
     Attributes:
-        clickwatch_dist: folder of simulator.pex, streaming.pex, batch.pex and db-migrations.pex.
+        clickwatch_dist: folder of simulator.pex, streaming.pex, batch.pex, db-migrations.pex and airflow.pex.
         simulator_command: what to start instead of the simulator's program, for development;
             the same for the others.
     """
@@ -30,6 +30,7 @@ class Settings(ServiceSettings):
     streaming_command: CommandLine = ()
     batch_command: CommandLine = ()
     migrations_command: CommandLine = ()
+    airflow_command: CommandLine = ()
 
     @property
     def simulator(self) -> tuple[str, ...]:
@@ -50,6 +51,11 @@ class Settings(ServiceSettings):
     def migrations(self) -> tuple[str, ...]:
         """How the migrations are started."""
         return self.migrations_command or self._program("db-migrations")
+
+    @property
+    def airflow(self) -> tuple[str, ...]:
+        """How Airflow is started."""
+        return self.airflow_command or self._program("airflow")
 
     def _program(self, name: str) -> tuple[str, ...]:
         if self.clickwatch_dist is None:

@@ -7,6 +7,10 @@ from clickwatch_events.registry import Registry
 from clickwatch_events.schemas import NAMES
 from clickwatch_jars.cache import cache_dir
 from clickwatch_servers import Command, Postgres, Process, find_java, start_kafka, start_postgres, start_registry
+from clickwatch_servers.airflow import DATABASE as AIRFLOW_DATABASE
+from clickwatch_servers.airflow import PARTS as AIRFLOW_PARTS
+from clickwatch_servers.airflow import ROLE as AIRFLOW
+from clickwatch_servers.airflow import Airflow
 from clickwatch_servers.java import spark_java_home
 from clickwatch_servers.kafka import kafka_jars, wait_for_kafka
 from clickwatch_servers.ports import HOST, require_free
@@ -33,6 +37,8 @@ class Stack:
         require_free(ports.kafka, "Kafka", "--kafka-port (KAFKA_PORT)")
         require_free(ports.registry, "the Schema Registry", "--registry-port (REGISTRY_PORT)")
         require_free(ports.postgres, "PostgreSQL", "--postgres-port (POSTGRES_PORT)")
+        if ports.airflow is not None:
+            require_free(ports.airflow, "Airflow's page", "--airflow-port (AIRFLOW_PORT)")
         self.settings = settings
         self.places = places
         self.ports = ports
@@ -40,7 +46,8 @@ class Stack:
         self._spark_java = spark_java_home()
         self._started: list[Process] = []
         self._started_at = datetime.now(UTC)
-        for role in (OWNER, STREAMING, BATCH, READER):
+        self._page: str | None = None
+        for role in (OWNER, STREAMING, BATCH, READER, *((AIRFLOW,) if ports.airflow else ())):
             password(places.passwords, role)
         places.data.mkdir(exist_ok=True)
 
@@ -54,9 +61,9 @@ class Stack:
         """The Schema Registry's address."""
         return registry_url(self.ports.registry)
 
-    def database_url(self, role: str) -> str:
+    def database_url(self, role: str, database: str = "clickwatch") -> str:
         """Return the database's address for a role; its password stands in PGPASSFILE."""
-        return f"postgresql://{role}@{HOST}:{self.ports.postgres}/clickwatch"
+        return f"postgresql://{role}@{HOST}:{self.ports.postgres}/{database}"
 
     def start_servers(self) -> Postgres:
         """Start PostgreSQL, Kafka and the registry side by side; they are not ready yet."""
@@ -76,6 +83,8 @@ class Stack:
         """Return once the database has its tables and roles."""
         postgres.wait()
         postgres.ensure_owner(OWNER)
+        if self.ports.airflow is not None:
+            postgres.ensure_database(AIRFLOW_DATABASE, AIRFLOW)
         environment = self._environment(OWNER) | {"ROLE_PASSWORDS_DIR": str(self.places.passwords)}
         migrations = (*self.settings.migrations, "upgrade")
         Process(Command("migrations", migrations, self.places.log("migrations"), environment)).require_success(120)
@@ -104,6 +113,21 @@ class Stack:
         """Start the live simulator."""
         log, environment = self.places.log("simulator"), self._environment(READER)
         self._add(Process(Command("simulator", (*self.settings.simulator, *arguments), log, environment)))
+
+    def airflow(self) -> Airflow:
+        """Return the Airflow of this stack, not started; its tasks work as the batch layer does."""
+        assert self.ports.airflow is not None
+        metadata = self.database_url(AIRFLOW, AIRFLOW_DATABASE)
+        environment = self._environment(BATCH)
+        return Airflow(self.settings.airflow, self.places.airflow, self.ports.airflow, metadata, environment)
+
+    def start_airflow(self, airflow: Airflow) -> list[Process]:
+        """Start all parts of Airflow; they are not ready yet."""
+        self._page = f"{airflow.url} (user {airflow.user}, password in {airflow.passwords_file})"
+        parts = [airflow.start_part(part, self.places.output) for part in AIRFLOW_PARTS]
+        for part in parts:
+            self._add(part)
+        return parts
 
     def job(self, name: str, argv: tuple[str, ...], role: str) -> Process:
         """Start something that does one thing and ends."""
@@ -138,6 +162,7 @@ class Stack:
             kafka=self.bootstrap,
             registry=self.registry,
             database=self.database_url(READER),
+            airflow=self._page,
         )
         write_state(self.places, state)
 

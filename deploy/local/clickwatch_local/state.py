@@ -38,6 +38,7 @@ class State(BaseModel, frozen=True):
         kafka: the broker's address.
         registry: the Schema Registry's.
         database: the database's, for the role that reads.
+        airflow: Airflow's page, and who logs in how; None where it was not asked for.
     """
 
     pid: int
@@ -47,6 +48,7 @@ class State(BaseModel, frozen=True):
     kafka: str
     registry: str
     database: str
+    airflow: str | None = None
 
 
 def write_state(places: DataDir, state: State) -> None:

@@ -15,6 +15,7 @@ from clickwatch_local.state import Part, State, is_running, read_state
 # FATAL is what PostgreSQL says of a client it refuses, not of itself.
 _ERROR = re.compile(r'"level": ?"(?:error|critical)"|\bERROR\b|\bPANIC\b|^error: |\[error +\]')
 _LOOK_BACK_BYTES = 1_000_000
+_WIDTH = len("Airflow dag-processor")
 
 
 def status_lines(places: DataDir) -> Iterator[str]:
@@ -30,10 +31,12 @@ def status_lines(places: DataDir) -> Iterator[str]:
         ended = f"stopped at {state.stopped_at:%Y-%m-%d %H:%M:%S} UTC" if state.stopped_at else "ended without stopping"
         yield f"not running: {ended}"
     for part in state.parts:
-        yield f"{part.name:<16} {_process(part) if running else 'not running'}"
+        yield f"{part.name:<{_WIDTH}} {_process(part) if running else 'not running'}"
         error = last_error(part.log)
         if error is not None:
-            yield f"{'':<16} last error: {error}"
+            yield f"{'':<{_WIDTH}} last error: {error}"
+    if running and state.airflow is not None:
+        yield f"{'Airflow page':<{_WIDTH}} {state.airflow}"
     if running:
         yield from _lag(state, places)
 

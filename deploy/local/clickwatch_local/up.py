@@ -3,11 +3,12 @@
 import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from itertools import chain
 from time import monotonic
 
 from clickwatch_servers import Process
 
-from clickwatch_local import yesterday
+from clickwatch_local import nightly, yesterday
 from clickwatch_local.places import DataDir, Ports
 from clickwatch_local.settings import Settings
 from clickwatch_local.stack import STREAMING, Stack
@@ -105,10 +106,12 @@ def _first_event_time(stack: Stack, before: State | None, now: datetime) -> date
 
 def _watch(stack: Stack, stop: threading.Event, deadline: float | None) -> None:
     day = (datetime.now(UTC) - timedelta(days=1)).date()
-    analysis: Iterator[Process] = yesterday.analyse(stack, day)
+    to_do: Iterator[Process] = yesterday.analyse(stack, day)
+    if stack.ports.airflow is not None:
+        to_do = chain(to_do, nightly.bring_up(stack))
     while not stop.wait(_LOOK_SECONDS):
         stack.require_running()
-        next(analysis, None)
+        next(to_do, None)
         if deadline is not None and monotonic() >= deadline:
             return
 

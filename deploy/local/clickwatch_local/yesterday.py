@@ -27,13 +27,18 @@ def analyse(stack: Stack, day: date) -> Iterator[Process]:
     if not log_exists(stack, day):
         backfill = (*stack.settings.simulator, "backfill", f"--date={day}", f"--events={EVENTS}")
         troubles = ("--duplicates=0.01", "--out-of-order=0.02", "--poison=0.0005")
-        yield from _until_success(stack.job("backfill", (*backfill, *troubles), READER))
-    yield from _until_success(stack.job("batch", (*stack.settings.batch, "run", f"--date={day}"), BATCH))
+        yield from until_success(stack.job("backfill", (*backfill, *troubles), READER))
+    yield from until_success(stack.job("batch", (*stack.settings.batch, "run", f"--date={day}"), BATCH))
     print(f"\nYesterday, as the batch layer sees it ({stack.places.data / 'reports'}):\n", flush=True)
     print((stack.places.data / "reports" / f"summary_{day}.txt").read_text("utf-8"), flush=True)
 
 
-def _until_success(job: Process) -> Iterator[Process]:
+def until_success(job: Process) -> Iterator[Process]:
+    """Yield a job again and again until it has ended well.
+
+    Raises:
+        ProcessDied: it failed.
+    """
     try:
         while job.exit_status is None:
             yield job

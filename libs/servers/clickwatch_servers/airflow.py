@@ -16,7 +16,7 @@ ROLE = DATABASE = "airflow"
 """Of the metadata: `Postgres.ensure_database(DATABASE, ROLE)` makes them."""
 
 _ADMIN = "admin"
-PARTS = {
+PARTS: Mapping[str, tuple[str, ...]] = {
     "api-server": (),
     # Logs are read from the folder they are written to; the log servers would listen on every address.
     "scheduler": ("--skip-serve-logs",),
@@ -62,17 +62,13 @@ class Airflow:
         """Start to bring the metadata's tables up to date; the parts need that done."""
         return self._start("Airflow db migrate", ("db", "migrate"), log_file)
 
-    def start(self, log_dir: Path) -> list[Process]:
-        """Start all parts and return at once; `wait` says when they serve. Each has a log in `log_dir`."""
-        return [self.start_part(part, log_dir) for part in PARTS]
-
     def start_part(self, part: str, log_dir: Path) -> Process:
         """Start one of api-server, scheduler, dag-processor and triggerer."""
         return self._start(f"Airflow {part}", (part, *PARTS[part]), log_dir / f"airflow-{part}.log")
 
     def is_healthy(self) -> bool:
         """Return whether all parts work."""
-        health = self._answer("GET", "/api/v2/monitor/health")
+        health = self._answer("GET", "/api/v2/monitor/health", timeout_seconds=5)
         return bool(health) and all(isinstance(one, dict) and one.get("status") == "healthy" for one in health.values())
 
     def token(self) -> str | None:
@@ -90,9 +86,6 @@ class Airflow:
     def ask(self, method: str, path: str, body: object = None) -> dict[str, object]:
         """Return what the API answers, `{}` where it does not answer well."""
         return self._answer(method, path, body, self.token())
-
-    def _start(self, name: str, arguments: tuple[str, ...], log_file: Path) -> Process:
-        return Process(Command(name, (*self.program, *arguments), log_file, self.variables()))
 
     def variables(self) -> dict[str, str]:
         """Return the whole environment of a part."""
@@ -121,8 +114,13 @@ class Airflow:
         ours = {f"AIRFLOW__{name}": value for name, value in settings.items()}
         return {"AIRFLOW_HOME": str(self.folder.resolve()), **ours, **self.environment}
 
-    def _answer(self, method: str, path: str, body: object = None, token: str | None = None) -> dict[str, object]:
-        connection = http.client.HTTPConnection(HOST, self.port, timeout=10)
+    def _start(self, name: str, arguments: tuple[str, ...], log_file: Path) -> Process:
+        return Process(Command(name, (*self.program, *arguments), log_file, self.variables()))
+
+    def _answer(
+        self, method: str, path: str, body: object = None, token: str | None = None, timeout_seconds: float = 60
+    ) -> dict[str, object]:
+        connection = http.client.HTTPConnection(HOST, self.port, timeout=timeout_seconds)
         headers = {"Content-Type": "application/json"}
         if token is not None:
             headers["Authorization"] = f"Bearer {token}"

@@ -87,10 +87,14 @@ def test_stopping_kills_a_child_that_leads_a_group_of_its_own(tmp_path: Path) ->
 
 
 def test_a_process_dies_with_the_one_that_started_it(tmp_path: Path) -> None:
+    log = tmp_path / "some.log"
+    # The child counts from when it runs what was asked for: before that it may not know yet whom to die with.
     script = (
         "import os, pathlib, signal\n"
         "from clickwatch_servers.process import Command, Process\n"
-        f"process = Process(Command('Something', ('sleep', '60'), pathlib.Path({str(tmp_path / 'some.log')!r})))\n"
+        f"log = pathlib.Path({str(log)!r})\n"
+        "process = Process(Command('Something', ('sh', '-c', 'echo ready; exec sleep 60'), log))\n"
+        "process.wait_until(log.read_text, timeout_seconds=60)\n"
         "print(process.pid, flush=True)\n"
         "os.kill(os.getpid(), signal.SIGKILL)\n"
     )

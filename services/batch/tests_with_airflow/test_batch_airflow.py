@@ -207,7 +207,7 @@ def test_a_scheduler_killed_while_a_day_is_published_leaves_no_half_and_the_retr
         scheduler.kill()
         assert stack.state(run, "publish") == "running"
 
-    assert stack.rows(day) == dict.fromkeys(TABLES, [])
+    assert stack.rows(day) == {table: [] for table in TABLES}
     stack.parts["scheduler"] = stack.airflow.start_part("scheduler", stack.folder / "logs")
     stack.wait_for_success(run)
     assert_tables_equal_ledger(stack, day)
