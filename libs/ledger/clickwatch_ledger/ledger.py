@@ -11,6 +11,7 @@ WINDOW = timedelta(minutes=10)
 VIEWS_THRESHOLD, PURCHASES_THRESHOLD = 100, 5
 
 Key = tuple[str, datetime]
+"""A window: its product and its start."""
 
 
 @dataclass(frozen=True)
@@ -22,15 +23,21 @@ class Counts:
     purchases: int
 
     def __add__(self, other: "Counts") -> "Counts":
+        """Return both together."""
         return Counts(self.views + other.views, self.carts + other.carts, self.purchases + other.purchases)
 
     @property
     def is_alert(self) -> bool:
+        """Whether a window of these counts is hot (spec: alert condition)."""
         return self.views > VIEWS_THRESHOLD and self.purchases < PURCHASES_THRESHOLD
 
 
 class Ledger:
-    """One or more runs of the simulator on one topic, added up. (Ledgers are JSON of known form, hence Any.)"""
+    """One or more runs of the simulator on one topic, added up; JSON of known form, hence Any.
+
+    Args:
+        files: what `--ledger` of each run wrote.
+    """
 
     def __init__(self, files: list[Path]) -> None:
         runs: list[dict[str, Any]] = [json.loads(file.read_bytes()) for file in files]
@@ -55,14 +62,16 @@ class Ledger:
         self.runs = runs
 
     def is_closed(self, key: Key) -> bool:
+        """Return whether the newest event is past the window's end by the watermark."""
         return key[1] + WINDOW <= self.closed_until
 
     @property
     def closed(self) -> dict[Key, Counts]:
+        """The closed windows."""
         return {key: counts for key, counts in self.windows.items() if self.is_closed(key)}
 
     def alerts(self, *, closed: bool) -> dict[Key, tuple[int, int]]:
-        """Views and purchases of the windows that end with the condition true, closed or still open."""
+        """Return views and purchases of the windows that end with the condition true, closed or still open."""
         return {
             key: (counts.views, counts.purchases)
             for key, counts in self.windows.items()
@@ -70,6 +79,7 @@ class Ledger:
         }
 
     def day(self, name: str) -> "Day":
+        """Return what the log of a day, such as 2025-06-01, holds."""
         return Day([run["days"][name] for run in self.runs if name in run["days"]])
 
 
