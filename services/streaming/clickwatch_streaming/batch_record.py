@@ -32,6 +32,20 @@ class Counts(BaseModel):
         return Counts(**{name: ours[name] + theirs[name] for name in ours})
 
 
+class SchemaUse(BaseModel):
+    """How a schema has been used.
+
+    Attributes:
+        messages: how many events were written with it.
+        last_ms: Kafka timestamp of the newest of them.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    messages: int
+    last_ms: int
+
+
 class BatchRecord(BaseModel):
     """The outcome of one batch: all that the next one needs to know.
 
@@ -45,6 +59,9 @@ class BatchRecord(BaseModel):
         parked: messages of this and earlier batches that wait for the registry (`LakeFolder.parked`).
         counts: this batch's.
         totals: those of all batches up to this one.
+        reasons: dead letters of all batches up to this one, by reason; like `schemas` counted since the
+            release that first did.
+        schemas: per schema id its use by events of all batches up to this one, duplicates among them.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -58,6 +75,8 @@ class BatchRecord(BaseModel):
     parked: int = 0
     counts: Counts = Counts()
     totals: Counts = Counts()
+    reasons: dict[str, int] = {}
+    schemas: dict[int, SchemaUse] = {}
 
 
 def write_record(record: BatchRecord, path: Path) -> None:

@@ -59,9 +59,14 @@ class BatchSummary:
         return self.bad.get(BadReason.HEARTBEAT, 0)
 
     @property
+    def reasons(self) -> dict[str, int]:
+        """Messages that are no event by a fault of theirs, by that fault."""
+        return {reason: count for reason, count in self.bad.items() if reason not in NO_FAULT}
+
+    @property
     def dead_letters(self) -> int:
         """Messages that are no event by a fault of theirs."""
-        return sum(count for reason, count in self.bad.items() if reason not in NO_FAULT)
+        return sum(self.reasons.values())
 
     @property
     def parked(self) -> int:

@@ -14,6 +14,7 @@ from typing import Self
 
 import duckdb
 
+from clickwatch_streaming.batch_record import SchemaUse
 from clickwatch_streaming.batch_summary import BatchSummary, MessageGroup, batch_summary
 from clickwatch_streaming.lake_folder import SLOT_MS
 
@@ -51,6 +52,11 @@ class BatchTables:
         """Return the batch in numbers."""
         rows = self._database.execute(_sql("batch_summary"), {"slot_ms": SLOT_MS}).fetchall()
         return batch_summary(MessageGroup(*row) for row in rows)
+
+    def schema_use(self) -> dict[int, SchemaUse]:
+        """Return which schemas the batch's events were written with."""
+        rows = self._database.execute(_sql("schema_use")).fetchall()
+        return {schema_id: SchemaUse(messages=messages, last_ms=last_ms) for schema_id, messages, last_ms in rows}
 
     def unknown_ids(self) -> list[int]:
         """Return the schema ids of messages that could not be decoded for want of the schema."""

@@ -4,6 +4,7 @@ Spark reads Kafka once and writes every message decoded into staging; DuckDB doe
 (`batch_tables.py`). Nothing here is visible to anyone: `lake.py` publishes what this module wrote.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -13,7 +14,7 @@ from clickwatch_service.pseudonyms import Pseudonyms
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as sf
 
-from clickwatch_streaming.batch_record import BatchRecord, Counts
+from clickwatch_streaming.batch_record import BatchRecord, Counts, SchemaUse
 from clickwatch_streaming.batch_summary import BatchSummary
 from clickwatch_streaming.batch_tables import BatchTables
 from clickwatch_streaming.dead_letters import REPLAYED_FROM, REPLAYS
@@ -100,6 +101,7 @@ class BatchWriter:
                 )
                 windows = self._write_windows(tables, event_files, batch_id, closed_before_ms, until_ms, staging)
             counts = _counts(summary, _rows(event_files), tables.count_late(event_files), windows)
+            schemas = _used(previous.schemas, tables.schema_use())
         return BatchRecord(
             batch_id=batch_id,
             query_id=previous.query_id,
@@ -110,6 +112,8 @@ class BatchWriter:
             parked=summary.parked,
             counts=counts,
             totals=previous.totals + counts,
+            reasons=_added(previous.reasons, summary.reasons),
+            schemas=schemas,
         )
 
     def _decode(self, messages: DataFrame, parked: Path, tables: BatchTables, staging: Path) -> BatchSummary:
@@ -213,6 +217,19 @@ def _counts(summary: BatchSummary, events: int, late: int, windows: int) -> Coun
         heartbeats=summary.heartbeats,
         windows=windows,
     )
+
+
+def _added(before: Mapping[str, int], now: Mapping[str, int]) -> dict[str, int]:
+    return {reason: before.get(reason, 0) + now.get(reason, 0) for reason in sorted(before.keys() | now.keys())}
+
+
+def _used(before: Mapping[int, SchemaUse], now: Mapping[int, SchemaUse]) -> dict[int, SchemaUse]:
+    none = SchemaUse(messages=0, last_ms=0)
+    pairs = {one: (before.get(one, none), now.get(one, none)) for one in sorted(before.keys() | now.keys())}
+    return {
+        one: SchemaUse(messages=old.messages + new.messages, last_ms=max(old.last_ms, new.last_ms))
+        for one, (old, new) in pairs.items()
+    }
 
 
 def _rows(files: list[Path]) -> int:

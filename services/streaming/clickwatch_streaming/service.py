@@ -27,6 +27,7 @@ from clickwatch_streaming.kafka import Heartbeat, wait_for_topics
 from clickwatch_streaming.projector import project
 from clickwatch_streaming.session import spark_session
 from clickwatch_streaming.settings import Settings, Trigger
+from clickwatch_streaming.status import reported_status
 
 log = structlog.get_logger()
 
@@ -57,7 +58,9 @@ def run(settings: Settings, stop: threading.Event, say: Callable[[str], None]) -
             _spark(settings, partitions[settings.kafka_topic]) as spark,
             _projector(settings, partitions[settings.alerts_topic], say) as failed,
         ):
-            _Supervisor(spark, settings, registry, schema_id, stop, failed).run()
+            supervisor = _Supervisor(spark, settings, registry, schema_id, stop, failed)
+            with reported_status(settings, lambda: supervisor.backlog):
+                supervisor.run()
     except Py4JError as error:
         raise RuntimeError("Spark's JVM has ended; SPARK_DRIVER_MEMORY may be too small") from error
 
@@ -129,6 +132,8 @@ class _Supervisor:
         self._projector_failed = projector_failed
         self._writers: dict[int, str] = {}
         self._registry_answers = True
+        self.backlog = 0
+        """Messages that are drained before alerts are up to date; 0 where they are."""
         self._queries: dict[str, StreamingQuery] = {}
 
     def run(self) -> None:
@@ -178,7 +183,9 @@ class _Supervisor:
         while not self._stop.is_set():
             unread = unread_messages(self._alerts.checkpoint, settings.kafka_bootstrap_servers, settings.kafka_topic)
             if unread <= DRAIN_ABOVE:
+                self.backlog = 0
                 return
+            self.backlog = unread
             log.info("backlog found", messages=unread)
             query = self._queries["alerts"] = self._alerts.drain(self._writers)
             while not self._stop.wait(_LOOK_SECONDS) and query.isActive:
