@@ -24,6 +24,10 @@ def upgrade() -> None:
         late                bigint NOT NULL CHECK (late >= 0),
         dead_letters        bigint NOT NULL CHECK (dead_letters >= 0)
     );
+    COMMENT ON COLUMN stream_status.alerts_unread IS
+        'hot windows that are in no row yet, and what a backlog keeps from the alert query';
+    COMMENT ON COLUMN stream_status.lake_unread IS 'messages that no lake batch has had yet';
+    COMMENT ON COLUMN stream_status.newest_event_time IS 'in the lake';
     COMMENT ON COLUMN stream_status.events IS 'in the lake since its start, as are the three counts after it';
 
     CREATE TABLE stream_dead_letters (
@@ -42,7 +46,7 @@ def upgrade() -> None:
         PRIMARY KEY (topic, schema_id)
     );
 
-    -- closed windows of the last two days; the whole history is in the lake
+    -- closed windows of the last two days, of each the thousand products with the most views; all are in the lake
     CREATE TABLE window_counts (
         window_start     timestamptz NOT NULL,
         product_id       text NOT NULL,
