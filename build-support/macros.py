@@ -44,7 +44,7 @@ def service(
     """
     knows_no_service()
     # The image's target stands in the folder docker, where `run` does not see it; its version stands here alone.
-    __defaults__({docker_image: dict(image_tags=[version, "{build_args.REVISION}"], image_labels=_labels(version))})
+    __defaults__({docker_image: {"image_tags": [version, "{build_args.REVISION}"], "image_labels": _labels(version)}})
     python_sources(
         name="lib",
         sources=[f"{package}/**/*.py"],
@@ -85,17 +85,19 @@ def _labels(version):
     }
 
 
-def image(name, package, resolve="default", library=None, healthcheck=None, stages=[], content=[], dependencies=[]):
+def image(
+    name, package, resolve="default", library=None, also=[], healthcheck=None, stages=[], content=[], dependencies=[]
+):
     """The image of a service, clickwatch/NAME; in the BUILD file of services/NAME/docker.
 
     What the service depends on and its own code are layers apart, each from a PEX of its own: an edit
     rebuilds kilobytes. Nothing is downloaded but the base, which PYTHON_IMAGE names.
 
-    `healthcheck` is a command's words, None for a program that does one thing and ends; `stages` go
+    `also` are modules that nothing of the service imports; `healthcheck` is a command's words, None for a program that does one thing and ends; `stages` go
     before the last stage of the Dockerfile, `content` into it before the service; both may copy `dependencies`.
     """
     folder = f"services.{name}.docker"
-    libraries = [library or f"services/{name}:lib"]
+    libraries = [library or f"services/{name}:lib", *also]
     if healthcheck:
         libraries.append(f"libs/service/clickwatch_service/connected.py:../lib@resolve={resolve}")
     for part in ("deps", "srcs"):

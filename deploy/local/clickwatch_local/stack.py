@@ -5,6 +5,7 @@ from os import getpid
 
 from clickwatch_events.registry import Registry
 from clickwatch_events.schemas import NAMES
+from clickwatch_events.topics import create_topics
 from clickwatch_jars.cache import cache_dir
 from clickwatch_servers import Command, Postgres, Process, find_java, start_kafka, start_postgres, start_registry
 from clickwatch_servers.airflow import DATABASE as AIRFLOW_DATABASE
@@ -20,7 +21,6 @@ from clickwatch_servers.registry import registry_program, registry_url, wait_for
 from clickwatch_local.places import DataDir, Ports
 from clickwatch_local.settings import Settings
 from clickwatch_local.state import Part, State, write_state
-from clickwatch_local.topics import create_topics
 
 OWNER, STREAMING, BATCH, READER = "clickwatch", "clickwatch_streaming", "clickwatch_batch", "clickwatch_reader"
 

@@ -8,10 +8,10 @@ from pathlib import Path
 import psycopg
 from clickwatch_events.registry import Registry
 from clickwatch_events.schemas import NAMES
+from clickwatch_events.topics import Topic, create_topics
 from clickwatch_jars.cache import cache_dir
 from clickwatch_ledger import Pipeline
 from clickwatch_local.settings import Settings
-from clickwatch_local.topics import Topic, create_topics
 from clickwatch_servers import Command, Process
 from clickwatch_servers.java import spark_java_home
 

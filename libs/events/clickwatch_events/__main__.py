@@ -7,6 +7,8 @@ from clickwatch_service import UserError, run_cli
 
 from clickwatch_events.registry import Registry, RegistryUnavailable
 from clickwatch_events.schemas import NAMES, subject
+from clickwatch_events.topics import TOPICS
+from clickwatch_events.topics import create_topics as create
 
 app = typer.Typer(help="The event contracts of clickwatch.", no_args_is_help=True)
 
@@ -32,6 +34,17 @@ def register(
                 typer.echo(f"{subject(name)} v{version} has id {schema_id}")
     except RegistryUnavailable as error:
         raise UserError(str(error)) from None
+
+
+@app.command()
+def create_topics(
+    bootstrap: Annotated[
+        str, typer.Option("--bootstrap", envvar="KAFKA_BOOTSTRAP_SERVERS", help="The broker's address.")
+    ] = "localhost:9092",
+) -> None:
+    """Create the topics that are not there yet."""
+    create(bootstrap)
+    typer.echo(f"{', '.join(one.name for one in TOPICS)} are at {bootstrap}")
 
 
 if __name__ == "__main__":

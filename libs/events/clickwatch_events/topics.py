@@ -1,4 +1,4 @@
-"""The topics of clickwatch as the local stack makes them."""
+"""The topics of clickwatch, as whoever deploys it makes them."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
