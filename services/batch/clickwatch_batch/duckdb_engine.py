@@ -7,9 +7,14 @@ from importlib.resources import files
 from pathlib import Path
 
 import duckdb
+from clickwatch_service import UserError
 
-from clickwatch_batch.engine import Intake
+from clickwatch_batch.engine import LISTINGS, DaySource, Intake, intake_of
+from clickwatch_batch.lake import LakeDay
+from clickwatch_batch.log_file import LogFile, readable_log
+from clickwatch_batch.storage import Location
 
+_EVENTS = "SELECT user_id, product_id, product_category, event_type, price_minor, currency FROM lake"
 _ROWS_A_FETCH = 10_000
 
 
@@ -31,6 +36,7 @@ class DuckDBEngine:
         }
         if threads is not None:
             config["threads"] = threads
+        self._spill_dir = spill_dir
         self._connection = duckdb.connect(config=config)
         self._connection.execute("SET TimeZone = 'UTC'")
 
@@ -38,26 +44,60 @@ class DuckDBEngine:
         """Free the memory and the spilled files."""
         self._connection.close()
 
-    def load(self, log: Path, day: date) -> Intake:
-        """Read a day's JSONL, plain or gzip, into table `events` (see `Engine`)."""
-        sql = files("clickwatch_batch").joinpath("duckdb_lines.sql").read_text(encoding="utf-8")
+    def load(self, source: DaySource, day: date) -> Intake:
+        """Read a day into table `events` (see `Engine`); a log may be plain or gzip."""
+        place = source.place
+        if place.path is None:
+            from clickwatch_batch.s3 import store
+
+            self._connection.register_filesystem(store().for_duckdb())
+        try:
+            if isinstance(source, LogFile):
+                return self._load_log(readable_log(source, self._spill_dir), day)
+            return self._load_lake(source)
+        except duckdb.IOException as error:
+            raise UserError(f"{place}: cannot be read: {' '.join(str(error).split())}") from None
+
+    def _load_log(self, log: Location, day: date) -> Intake:
         values = {
             "log": glob.escape(str(log)),
             "day": day.isoformat(),
             "next_day": (day + timedelta(days=1)).isoformat(),
         }
-        for statement in self._connection.extract_statements(sql):
-            used = {name: values[name] for name in statement.named_parameters}
-            self._connection.execute(statement, used)
-        counted = dict(
+        self._run("duckdb_lines", values)
+        return intake_of(
             self._connection.execute("SELECT CAST(verdict AS VARCHAR), count(*) FROM lines GROUP BY verdict").fetchall()
         )
-        return Intake(
-            events=counted.get("event", 0),
-            duplicates=counted.get("duplicate", 0),
-            other_day=counted.get("other_day", 0),
-            malformed=counted.get("malformed", 0),
-        )
+
+    def _load_lake(self, lake_day: LakeDay) -> Intake:
+        for _ in range(LISTINGS):
+            try:
+                return self._load_lake_files(lake_day.files)
+            except duckdb.IOException:
+                changed = lake_day.listed_again()
+                if changed is None:
+                    raise
+                lake_day = changed
+        raise UserError(f"{lake_day.place}: changes all the time; run the day again when its compaction is done")
+
+    def _load_lake_files(self, lake_files: tuple[Location, ...]) -> Intake:
+        names = [glob.escape(str(file)) for file in lake_files]
+        lake = self._connection.read_parquet(names, hive_partitioning=False, filename=True, file_row_number=True)
+        lake.create_view("lake", replace=True)
+        self._run("duckdb_lake", {})
+        ((rows, duplicates),) = self._connection.execute(
+            "SELECT (SELECT count(*) FROM lake), (SELECT count(*) FROM duplicates)"
+        ).fetchall()
+        # Without duplicates nothing but the columns of the analyses need be read.
+        unique = f"{_EVENTS} ANTI JOIN duplicates USING (filename, file_row_number)" if duplicates else _EVENTS
+        self._connection.execute(f"CREATE OR REPLACE VIEW events AS {unique}")
+        return Intake(events=rows - duplicates, duplicates=duplicates, other_day=0, malformed=0)
+
+    def _run(self, name: str, values: dict[str, str]) -> None:
+        sql = files("clickwatch_batch").joinpath(f"{name}.sql").read_text(encoding="utf-8")
+        for statement in self._connection.extract_statements(sql):
+            used = {parameter: values[parameter] for parameter in statement.named_parameters}
+            self._connection.execute(statement, used)
 
     def malformed(self) -> Iterator[int]:
         """Yield the places of malformed lines, ascending (see `Engine`)."""

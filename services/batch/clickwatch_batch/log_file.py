@@ -1,4 +1,4 @@
-"""A day's log on disk: finding it, counting its lines, and picking lines out by their place."""
+"""A day's log: finding it, counting its lines, and picking lines out by their place."""
 
 import gzip
 import zlib
@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import BinaryIO, cast
 
 from clickwatch_service import UserError
+
+from clickwatch_batch.storage import Location, Stamp
 
 MAX_LINE_BYTES = 1 << 20
 """A longer line is no event: engines hold whole lines in memory and stop at some length of their own."""
@@ -23,50 +25,50 @@ class LogFile:
     """A day's log as it was when counted.
 
     Attributes:
-        path: where it lies; `.gz` is read through gzip.
-        size_bytes: its size on disk.
-        modified_ns: when it was last written.
+        place: where it lies; `.gz` is read through gzip.
+        stamp: its size and when it was last written.
         lines: all its lines, blank ones too; the last may lack its newline.
         too_long: numbers of the lines beyond MAX_LINE_BYTES, the first line is 1.
     """
 
-    path: Path
-    size_bytes: int
-    modified_ns: int
+    place: Location
+    stamp: Stamp
     lines: int
     too_long: tuple[int, ...]
 
 
-def find_log(logs_dir: Path, day: date) -> Path:
+def find_log(logs: Location, day: date) -> Location:
     """Return the log of a day.
 
     Raises:
         UserError: there is none, or one plain and one compressed.
     """
-    plain = logs_dir / f"clickstream_{day}.jsonl"
-    compressed = logs_dir / f"clickstream_{day}.jsonl.gz"
-    found = [path for path in (plain, compressed) if path.is_file()]
+    plain = logs / f"clickstream_{day}.jsonl"
+    compressed = logs / f"clickstream_{day}.jsonl.gz"
+    found = [place for place in (plain, compressed) if place.exists()]
     if not found:
         raise UserError(
             f"{plain}: no input for {day}, there is no such file (nor {compressed.name}); "
-            "bring the day's log there, or point DATA_DIR to the folder whose logs/ holds it"
+            "bring the day's log there, or point LOGS_URL to the folder that holds it, or DATA_DIR to the one above"
         )
     if len(found) == 2:
         raise UserError(f"{plain}: lies beside {compressed.name}; keep the one that is {day}'s log")
     return found[0]
 
 
-def count_lines(path: Path) -> LogFile:
+def count_lines(place: Location) -> LogFile:
     """Return the log with its lines counted.
 
     Raises:
         UserError: it cannot be read, or holds nothing.
     """
-    status = path.stat()
+    stamp = place.stamp()
+    if stamp is None:
+        raise UserError(f"{place}: cannot be read: there is no such file")
     lines = 0
     too_long: list[int] = []
     open_bytes = 0  # of the line that the last chunk left unfinished
-    with _opened(path) as log:
+    with _opened(place) as log:
         while chunk := log.read(_CHUNK_BYTES):
             newlines = chunk.count(b"\n")
             if newlines == 0:
@@ -81,8 +83,8 @@ def count_lines(path: Path) -> LogFile:
         if open_bytes > MAX_LINE_BYTES:
             too_long.append(lines)
     if lines == 0:
-        raise UserError(f"{path}: no input for the day, the file is empty; bring the day's log there")
-    return LogFile(path, status.st_size, status.st_mtime_ns, lines, tuple(too_long))
+        raise UserError(f"{place}: no input for the day, the file is empty; bring the day's log there")
+    return LogFile(place, stamp, lines, tuple(too_long))
 
 
 def refuse_if_changed(log: LogFile) -> None:
@@ -91,25 +93,24 @@ def refuse_if_changed(log: LogFile) -> None:
     Raises:
         UserError: it has been written to since.
     """
-    status = log.path.stat()
-    if (status.st_size, status.st_mtime_ns) != (log.size_bytes, log.modified_ns):
-        raise UserError(f"{log.path}: was written to while it was read; run the day again when its log is complete")
+    if log.place.stamp() != log.stamp:
+        raise UserError(f"{log.place}: was written to while it was read; run the day again when its log is complete")
 
 
-def readable_log(log: LogFile, spill_dir: Path) -> Path:
-    """Return a file with the same lines in the same places that every engine can read.
+def readable_log(log: LogFile, spill_dir: Path) -> Location:
+    """Return a file with the same lines in the same places that an engine of this machine can read.
 
     That is the log itself, unless it holds lines too long for an engine: then a copy in `spill_dir`
     in which a malformed placeholder stands for each of them.
     """
     if not log.too_long:
-        return log.path
-    copy = spill_dir / f"{log.path.name.removesuffix('.gz')}"
+        return log.place
+    copy = spill_dir / log.place.name.removesuffix(".gz")
     too_long = frozenset(log.too_long)
     with copy.open("wb") as out:
-        for number, line in _numbered_lines(log.path):
+        for number, line in _numbered_lines(log.place):
             out.write(_PLACEHOLDER if number in too_long else line + b"\n")
-    return copy
+    return Location(str(copy))
 
 
 def lines_at(log: LogFile, places: Iterable[int], blank_lines: int) -> Iterator[tuple[int, bytes]]:
@@ -125,7 +126,7 @@ def lines_at(log: LogFile, places: Iterable[int], blank_lines: int) -> Iterator[
     remaining = iter(places)
     wanted = next(remaining, None)
     if blank_lines == 0:
-        for first_number, chunk in _whole_line_chunks(log.path):
+        for first_number, chunk in _whole_line_chunks(log.place):
             newlines = chunk.count(b"\n")
             lines: list[bytes] | None = None
             while wanted is not None and wanted + 1 < first_number + newlines:
@@ -136,7 +137,7 @@ def lines_at(log: LogFile, places: Iterable[int], blank_lines: int) -> Iterator[
                 return
         return
     place = 0
-    for number, line in _numbered_lines(log.path):
+    for number, line in _numbered_lines(log.place):
         if not line.strip():
             yield number, line
         else:
@@ -146,22 +147,22 @@ def lines_at(log: LogFile, places: Iterable[int], blank_lines: int) -> Iterator[
             place += 1
 
 
-def _numbered_lines(path: Path) -> Iterator[tuple[int, bytes]]:
+def _numbered_lines(place: Location) -> Iterator[tuple[int, bytes]]:
     """Yield each line without its newline, cut at MAX_LINE_BYTES + 1; the first has number 1."""
-    for first_number, chunk in _whole_line_chunks(path):
+    for first_number, chunk in _whole_line_chunks(place):
         lines = chunk.split(b"\n")
         for offset, line in enumerate(lines[:-1]):
             yield first_number + offset, line[: MAX_LINE_BYTES + 1]
 
 
-def _whole_line_chunks(path: Path) -> Iterator[tuple[int, bytes]]:
+def _whole_line_chunks(place: Location) -> Iterator[tuple[int, bytes]]:
     """Yield the number of a first line and the bytes of some whole lines, each ended by a newline.
 
     Of a line beyond MAX_LINE_BYTES only its beginning is held in memory.
     """
     number = 1
     rest = b""
-    with _opened(path) as log:
+    with _opened(place) as log:
         while chunk := log.read(_CHUNK_BYTES):
             end = chunk.rfind(b"\n") + 1
             if end == 0:
@@ -177,9 +178,9 @@ def _whole_line_chunks(path: Path) -> Iterator[tuple[int, bytes]]:
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[BinaryIO]:
+def _opened(place: Location) -> Iterator[BinaryIO]:
     try:
-        with path.open("rb", buffering=0) as file:
-            yield cast(BinaryIO, gzip.GzipFile(fileobj=file)) if path.suffix == ".gz" else file
+        with place.opened() as file:
+            yield cast(BinaryIO, gzip.GzipFile(fileobj=file)) if place.name.endswith(".gz") else file
     except (OSError, EOFError, zlib.error) as error:
-        raise UserError(f"{path}: cannot be read: {error}") from None
+        raise UserError(f"{place}: cannot be read: {error}") from None

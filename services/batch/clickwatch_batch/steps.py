@@ -17,9 +17,9 @@ from clickwatch_service import UserError
 
 from clickwatch_batch import daily
 from clickwatch_batch.daily import DailyReport
-from clickwatch_batch.duckdb_engine import DuckDBEngine
 from clickwatch_batch.engine import Engine, Intake
-from clickwatch_batch.log_file import LogFile, count_lines, find_log, lines_at, readable_log, refuse_if_changed
+from clickwatch_batch.engines import find_input, open_engine, open_source
+from clickwatch_batch.log_file import LogFile, lines_at, refuse_if_changed
 from clickwatch_batch.postgres import ServingLayer
 from clickwatch_batch.quarantine import keep_aside, quarantine_file
 from clickwatch_batch.reports import with_kept_time, write_report
@@ -64,7 +64,7 @@ def check_input(day: date, settings: Settings) -> str:
     Raises:
         UserError: there is none.
     """
-    return str(find_log(settings.logs_dir, day))
+    return str(find_input(day, settings))
 
 
 def analyse(day: date, settings: Settings, stage: Stage = logged) -> str:
@@ -73,21 +73,24 @@ def analyse(day: date, settings: Settings, stage: Stage = logged) -> str:
     Raises:
         UserError: no input, or too many malformed lines; these are kept aside even then.
     """
-    with stage(f"{day}: counting lines"):
-        log = count_lines(find_log(settings.logs_dir, day))
+    with stage(f"{day}: looking at the input"):
+        source = open_source(day, settings)
     settings.spill_dir.mkdir(parents=True, exist_ok=True)
     spill_dir = Path(tempfile.mkdtemp(dir=settings.spill_dir, prefix="batch-"))
     folder = settings.data_dir / "results" / day.isoformat()
     try:
-        with closing(DuckDBEngine(spill_dir, settings.duckdb_memory_limit, settings.duckdb_threads)) as engine:
-            with stage(f"{day}: reading {log.lines:,} lines ({log.size_bytes / 1e6:,.0f} MB)"):
-                intake = engine.load(readable_log(log, spill_dir), day)
-            refuse_if_changed(log)
-            _keep_malformed_lines(engine, log, intake, quarantine_file(settings.quarantine_dir, day))
-            _refuse_bad_log(log, intake, day, settings)
+        with closing(open_engine(settings, spill_dir)) as engine:
+            with stage(f"{day}: reading {source.place}"):
+                intake = engine.load(source, day)
+            lines = intake.lines
+            if isinstance(source, LogFile):
+                lines = source.lines
+                refuse_if_changed(source)
+                _keep_malformed_lines(engine, source, intake, quarantine_file(settings.quarantine_dir, day))
+                _refuse_bad_log(source, intake, day, settings)
             with stage(f"{day}: analysing {intake.events:,} events"):
                 daily.analyse(engine)
-                figures = daily.daily_report(engine, day, log.path.name, log.lines, intake, datetime.now(UTC))
+                figures = daily.daily_report(engine, day, source.place.name, lines, intake, datetime.now(UTC))
                 write_results(folder, engine, figures)
     finally:
         shutil.rmtree(spill_dir, ignore_errors=True)
@@ -147,30 +150,26 @@ def _serving_layer(settings: Settings) -> ServingLayer:
 
 def _keep_malformed_lines(engine: Engine, log: LogFile, intake: Intake, file: Path) -> None:
     """Write what is malformed to `file`, and make sure that no line is missing from the count."""
-    blank_lines = log.lines - _read_lines(intake)
+    blank_lines = log.lines - intake.lines
     kept = keep_aside(file, lines_at(log, engine.malformed(), blank_lines))
     if kept != intake.malformed + blank_lines:
         raise RuntimeError(
-            f"{log.path}: {log.lines} lines, of which the engine read {_read_lines(intake)} and called "
+            f"{log.place}: {log.lines} lines, of which the engine read {intake.lines} and called "
             f"{intake.malformed} malformed, but {kept} were found again"
         )
 
 
 def _refuse_bad_log(log: LogFile, intake: Intake, day: date, settings: Settings) -> None:
-    malformed = log.lines - _read_lines(intake) + intake.malformed
+    malformed = log.lines - intake.lines + intake.malformed
     share = malformed / log.lines
     if share > settings.malformed_threshold:
         raise UserError(
-            f"{log.path}: {malformed} of {log.lines} lines are malformed ({share:.2%}), more than "
+            f"{log.place}: {malformed} of {log.lines} lines are malformed ({share:.2%}), more than "
             f"MALFORMED_THRESHOLD={settings.malformed_threshold:g} allows; see "
             f"{quarantine_file(settings.quarantine_dir, day)}, mend the log or raise the threshold"
         )
     if intake.events == 0:
         raise UserError(
-            f"{log.path}: no input for {day}, none of its {log.lines} lines is an event of that UTC day "
+            f"{log.place}: no input for {day}, none of its {log.lines} lines is an event of that UTC day "
             f"({intake.other_day} of other days); bring the day's log there"
         )
-
-
-def _read_lines(intake: Intake) -> int:
-    return intake.events + intake.duplicates + intake.other_day + intake.malformed

@@ -8,6 +8,9 @@ from datetime import UTC, date, datetime, timedelta
 from decimal import ROUND_HALF_UP, Decimal
 from pathlib import Path
 
+from clickwatch_batch.log_file import LogFile, count_lines
+from clickwatch_batch.storage import Location
+
 DAY = date(2025, 6, 1)
 
 
@@ -22,6 +25,11 @@ def line(**fields: object) -> bytes:
         **fields,
     }
     return json.dumps({name: value for name, value in record.items() if value is not None}).encode()
+
+
+def log_of(folder: Path, lines: Iterable[bytes], day: date = DAY) -> LogFile:
+    """Write a day's log and return it counted, as an engine takes it."""
+    return count_lines(Location(str(write_log(folder, lines, day))))
 
 
 def write_log(logs_dir: Path, lines: Iterable[bytes], day: date = DAY) -> Path:

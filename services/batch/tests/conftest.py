@@ -16,6 +16,7 @@ pytest_plugins = ["clickwatch_servers.fixtures"]
 @pytest.fixture
 def engine(tmp_path: Path) -> Iterator[DuckDBEngine]:
     """DuckDB with room for a test's day."""
+    (tmp_path / "spill").mkdir()
     engine = DuckDBEngine(tmp_path / "spill", "500MB", 2)
     yield engine
     engine.close()

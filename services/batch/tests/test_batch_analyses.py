@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
 
-from batch_days import DAY, line, per_cent, recount, write_log
+from batch_days import DAY, line, log_of, per_cent, recount
 from clickwatch_batch.daily import (
     CategoryConversion,
     CurrencyRevenue,
@@ -28,10 +28,10 @@ NOW = datetime(2025, 6, 2, 2, tzinfo=UTC)
 
 
 def report_on(engine: DuckDBEngine, folder: Path, lines: list[bytes]) -> DailyReport:
-    log = write_log(folder, lines)
+    log = log_of(folder, lines)
     intake = engine.load(log, DAY)
     analyse(engine)
-    return daily_report(engine, DAY, log.name, len(lines), intake, NOW)
+    return daily_report(engine, DAY, log.place.name, len(lines), intake, NOW)
 
 
 def test_a_day_on_paper(engine: DuckDBEngine, tmp_path: Path) -> None:

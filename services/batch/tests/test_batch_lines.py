@@ -6,10 +6,10 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from batch_days import DAY, line, recount, write_log
+from batch_days import DAY, line, log_of, recount
 from clickwatch_batch.duckdb_engine import DuckDBEngine
 from clickwatch_batch.lines import why_malformed
-from clickwatch_batch.log_file import count_lines, lines_at
+from clickwatch_batch.log_file import lines_at
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -86,7 +86,7 @@ TIMESTAMPS = {
 def test_a_malformed_line_is_counted_and_explained(engine: DuckDBEngine, tmp_path: Path, kind: str) -> None:
     malformed, explanation = MALFORMED[kind]
 
-    intake = engine.load(write_log(tmp_path, [line(), malformed, line()]), DAY)
+    intake = engine.load(log_of(tmp_path, [line(), malformed, line()]), DAY)
 
     assert (intake.events, intake.malformed) == (2, 1)
     assert list(engine.malformed()) == [1]
@@ -95,7 +95,7 @@ def test_a_malformed_line_is_counted_and_explained(engine: DuckDBEngine, tmp_pat
 
 @pytest.mark.parametrize("kind", VALID)
 def test_an_unusual_line_is_an_event_all_the_same(engine: DuckDBEngine, tmp_path: Path, kind: str) -> None:
-    intake = engine.load(write_log(tmp_path, [VALID[kind]]), DAY)
+    intake = engine.load(log_of(tmp_path, [VALID[kind]]), DAY)
     engine.keep("seen", "SELECT user_id, product_id, product_category FROM events")
 
     record = json.loads(VALID[kind])
@@ -105,13 +105,13 @@ def test_an_unusual_line_is_an_event_all_the_same(engine: DuckDBEngine, tmp_path
 
 @pytest.mark.parametrize("timestamp", TIMESTAMPS)
 def test_an_event_belongs_to_its_day_in_utc(engine: DuckDBEngine, tmp_path: Path, timestamp: str) -> None:
-    intake = engine.load(write_log(tmp_path, [line(timestamp=timestamp)]), DAY)
+    intake = engine.load(log_of(tmp_path, [line(timestamp=timestamp)]), DAY)
 
     assert getattr(intake, {"event": "events"}.get(TIMESTAMPS[timestamp], TIMESTAMPS[timestamp])) == 1
 
 
 def test_an_unknown_event_type_counts_as_unknown(engine: DuckDBEngine, tmp_path: Path) -> None:
-    engine.load(write_log(tmp_path, [line(event_type="wishlist"), line(event_type="VIEW"), line(event_type="")]), DAY)
+    engine.load(log_of(tmp_path, [line(event_type="wishlist"), line(event_type="VIEW"), line(event_type="")]), DAY)
     engine.keep("seen", "SELECT CAST(event_type AS VARCHAR) FROM events")
 
     assert list(engine.rows("seen")) == [("unknown",)] * 3
@@ -128,7 +128,7 @@ def test_an_event_id_counts_once_and_its_first_line_wins(engine: DuckDBEngine, t
         line(event_id=first, timestamp="2025-06-02T00:00:00Z"),
     ]
 
-    intake = engine.load(write_log(tmp_path, lines), DAY)
+    intake = engine.load(log_of(tmp_path, lines), DAY)
     engine.keep("seen", "SELECT user_id FROM events")
 
     assert (intake.events, intake.duplicates, intake.other_day) == (2, 3, 1)
@@ -136,7 +136,7 @@ def test_an_event_id_counts_once_and_its_first_line_wins(engine: DuckDBEngine, t
 
 
 def test_lines_without_event_id_all_count(engine: DuckDBEngine, tmp_path: Path) -> None:
-    intake = engine.load(write_log(tmp_path, [line(), line(), line(event_id=""), line(event_id="")]), DAY)
+    intake = engine.load(log_of(tmp_path, [line(), line(), line(event_id=""), line(event_id="")]), DAY)
 
     assert (intake.events, intake.duplicates) == (4, 0)
 
@@ -187,11 +187,10 @@ raw_lines = st.one_of(
 @given(st.lists(raw_lines, max_size=25))
 def test_no_line_is_lost_whatever_a_log_holds(lines: list[bytes]) -> None:
     with tempfile.TemporaryDirectory() as folder:
-        path = write_log(Path(folder), [line(), *lines])
+        log = log_of(Path(folder), [line(), *lines])
         expected = recount([line(), *lines])
         with closing(DuckDBEngine(Path(folder), "500MB", 2)) as engine:
-            intake = engine.load(path, DAY)
-            log = count_lines(path)
+            intake = engine.load(log, DAY)
             blank = log.lines - intake.events - intake.duplicates - intake.other_day - intake.malformed
             kept_aside = [number for number, _ in lines_at(log, engine.malformed(), blank)]
 

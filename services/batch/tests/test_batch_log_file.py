@@ -14,6 +14,7 @@ from clickwatch_batch.log_file import (
     readable_log,
     refuse_if_changed,
 )
+from clickwatch_batch.storage import Location
 from clickwatch_service import UserError
 from hypothesis import given
 from hypothesis import strategies as st
@@ -21,13 +22,13 @@ from hypothesis import strategies as st
 
 def test_a_day_without_a_log_names_the_path_and_the_remedy(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"clickstream_2025-06-01\.jsonl: no input for 2025-06-01.*DATA_DIR"):
-        find_log(tmp_path, DAY)
+        find_log(Location(str(tmp_path)), DAY)
 
 
 def test_a_compressed_log_is_found(tmp_path: Path) -> None:
     (tmp_path / "clickstream_2025-06-01.jsonl.gz").touch()
 
-    assert find_log(tmp_path, DAY).name == "clickstream_2025-06-01.jsonl.gz"
+    assert find_log(Location(str(tmp_path)), DAY).name == "clickstream_2025-06-01.jsonl.gz"
 
 
 def test_two_logs_of_a_day_are_refused(tmp_path: Path) -> None:
@@ -35,7 +36,7 @@ def test_two_logs_of_a_day_are_refused(tmp_path: Path) -> None:
     (tmp_path / "clickstream_2025-06-01.jsonl.gz").touch()
 
     with pytest.raises(UserError, match="keep the one"):
-        find_log(tmp_path, DAY)
+        find_log(Location(str(tmp_path)), DAY)
 
 
 def test_an_empty_log_is_no_input(tmp_path: Path) -> None:
@@ -43,7 +44,7 @@ def test_an_empty_log_is_no_input(tmp_path: Path) -> None:
     log.touch()
 
     with pytest.raises(UserError, match="no input for the day, the file is empty"):
-        count_lines(log)
+        count_lines(Location(str(log)))
 
 
 def test_a_torn_compressed_log_is_an_error(tmp_path: Path) -> None:
@@ -51,13 +52,13 @@ def test_a_torn_compressed_log_is_an_error(tmp_path: Path) -> None:
     log.write_bytes(gzip.compress(line() * 1000)[:-20])
 
     with pytest.raises(UserError, match="cannot be read"):
-        count_lines(log)
+        count_lines(Location(str(log)))
 
 
 def test_a_log_that_grows_while_it_is_read_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "log.jsonl"
     path.write_bytes(line() + b"\n")
-    log = count_lines(path)
+    log = count_lines(Location(str(path)))
     refuse_if_changed(log)
 
     with path.open("ab") as more:
@@ -75,11 +76,8 @@ def test_a_line_too_long_is_malformed_and_keeps_its_place(tmp_path: Path, engine
     content = b"\n".join(lines)
     path.write_bytes(gzip.compress(content, 1) if suffix.endswith("gz") else content)
 
-    spill_dir = tmp_path / "spill"
-    spill_dir.mkdir()
-
-    log = count_lines(path)
-    intake = engine.load(readable_log(log, spill_dir), DAY)
+    log = count_lines(Location(str(path)))
+    intake = engine.load(log, DAY)
 
     assert len(longest) == MAX_LINE_BYTES
     assert (log.lines, log.too_long) == (7, (3, 5))
@@ -92,7 +90,7 @@ def test_a_log_of_good_lines_is_read_where_it_lies(tmp_path: Path) -> None:
     path = tmp_path / "log.jsonl"
     path.write_bytes(line() + b"\n")
 
-    assert readable_log(count_lines(path), tmp_path / "spill") == path
+    assert readable_log(count_lines(Location(str(path))), tmp_path / "spill") == Location(str(path))
 
 
 short_lines = st.binary(max_size=6).map(lambda raw: raw.replace(b"\n", b""))
@@ -109,7 +107,7 @@ def test_lines_are_counted_and_found_again(
     with_text = [(number, raw) for number, raw in enumerate(lines, start=1) if raw.strip()]
     wanted = sorted(data.draw(st.sets(st.sampled_from(range(len(with_text))) if with_text else st.nothing())))
 
-    log = count_lines(path)
+    log = count_lines(Location(str(path)))
     found = list(lines_at(log, wanted, len(lines) - len(with_text)))
 
     blank = [(number, raw) for number, raw in enumerate(lines, start=1) if not raw.strip()]
