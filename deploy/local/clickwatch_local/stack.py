@@ -23,6 +23,7 @@ from clickwatch_local.settings import Settings
 from clickwatch_local.state import Part, State, write_state
 
 OWNER, STREAMING, BATCH, READER = "clickwatch", "clickwatch_streaming", "clickwatch_batch", "clickwatch_reader"
+PRIVACY = "clickwatch_privacy"
 
 
 class Stack:
@@ -47,7 +48,7 @@ class Stack:
         self._started: list[Process] = []
         self._started_at = datetime.now(UTC)
         self._page: str | None = None
-        for role in (OWNER, STREAMING, BATCH, READER, *((AIRFLOW,) if ports.airflow else ())):
+        for role in (OWNER, STREAMING, BATCH, READER, PRIVACY, *((AIRFLOW,) if ports.airflow else ())):
             password(places.passwords, role)
         places.data.mkdir(exist_ok=True)
 

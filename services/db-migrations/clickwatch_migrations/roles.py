@@ -7,7 +7,7 @@ from clickwatch_service import UserError
 from psycopg import Connection, sql
 from psycopg.errors import InsufficientPrivilege
 
-LOGIN_ROLES = ("clickwatch_streaming", "clickwatch_batch", "clickwatch_reader")
+LOGIN_ROLES = ("clickwatch_streaming", "clickwatch_batch", "clickwatch_reader", "clickwatch_privacy")
 
 
 @dataclass(frozen=True)

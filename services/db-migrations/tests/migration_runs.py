@@ -15,6 +15,11 @@ CONSTRAINTS = """
     FROM pg_constraint WHERE connamespace = 'public'::regnamespace
 """
 INDEXES = "SELECT indexdef FROM pg_indexes WHERE schemaname = 'public'"
+TRIGGERS = """
+    SELECT pg_get_triggerdef(pg_trigger.oid) FROM pg_trigger
+    WHERE NOT tgisinternal AND tgrelid::regclass::text NOT LIKE 'pg_%'
+"""
+FUNCTIONS = "SELECT pg_get_functiondef(oid) FROM pg_proc WHERE pronamespace = 'public'::regnamespace"
 GRANTS = """
     SELECT table_name || ' ' || grantee || ' ' || privilege_type
     FROM information_schema.table_privileges WHERE table_schema = 'public'
@@ -47,8 +52,15 @@ def downgrade(database_url: str, revision: str) -> None:
 
 
 def catalogue(database_url: str) -> dict[str, list[str]]:
-    """Return all columns, constraints, indexes and grants of a database, as sorted text."""
-    queries = {"columns": COLUMNS, "constraints": CONSTRAINTS, "indexes": INDEXES, "grants": GRANTS}
+    """Return what a database holds but rows, as sorted text."""
+    queries = {
+        "columns": COLUMNS,
+        "constraints": CONSTRAINTS,
+        "indexes": INDEXES,
+        "triggers": TRIGGERS,
+        "functions": FUNCTIONS,
+        "grants": GRANTS,
+    }
     with psycopg.connect(database_url) as connection:
         return {
             what: sorted(str(row[0]) for row in connection.execute(query) if "alembic_version" not in str(row[0]))
@@ -60,7 +72,6 @@ def roles(database_url: str) -> set[str]:
     """Return the service roles the cluster has."""
     with psycopg.connect(database_url) as connection:
         found = connection.execute(
-            "SELECT rolname FROM pg_roles WHERE rolname IN"
-            " ('clickwatch_streaming', 'clickwatch_batch', 'clickwatch_reader')"
+            r"SELECT rolname FROM pg_roles WHERE rolname LIKE 'clickwatch\_%' AND rolname <> current_user"
         )
         return {str(row[0]) for row in found}

@@ -8,14 +8,24 @@ import pytest
 from migration_runs import downgrade, migrate, upgrade
 from sqlalchemy.engine import make_url
 
-DAILY_TABLES = ("daily_summary", "user_segments", "product_performance", "category_conversion", "reconciliation")
-SPEED_TABLES = ("flash_sale_alerts", "stream_offsets")
+ROLES = ("clickwatch_streaming", "clickwatch_batch", "clickwatch_reader", "clickwatch_privacy")
+DAILY_TABLES = (
+    "daily_summary",
+    "user_segments",
+    "product_performance",
+    "category_conversion",
+    "reconciliation",
+    "quality_gates",
+)
+ALERT_TABLES = ("flash_sale_alerts", "stream_offsets")
+STATUS_TABLES = ("stream_status", "stream_dead_letters", "stream_schemas", "window_counts")
+SPEED_TABLES = ALERT_TABLES + STATUS_TABLES
 PASSWORD = "a password, with 'quotes' and ümlauts"
 
 
 @pytest.fixture
 def passwords_dir(tmp_path: Path) -> Path:
-    for role in ("clickwatch_streaming", "clickwatch_batch", "clickwatch_reader"):
+    for role in ROLES:
         (tmp_path / role).write_text(f"{PASSWORD} of {role}\n")
     return tmp_path
 
@@ -48,10 +58,12 @@ def test_the_reader_reads_every_table_and_writes_none(migrated_url: str) -> None
             reader.execute("DELETE FROM daily_summary")
 
 
-def test_streaming_writes_alerts_and_offsets_and_touches_no_daily_table(migrated_url: str) -> None:
+def test_streaming_keeps_alerts_replaces_its_status_and_touches_no_daily_table(migrated_url: str) -> None:
     with connect(migrated_url, "clickwatch_streaming") as streaming:
-        for table in SPEED_TABLES:
+        for table in ALERT_TABLES:
             assert privileges(streaming, table) == {"SELECT", "INSERT", "UPDATE"}
+        for table in STATUS_TABLES:
+            assert privileges(streaming, table) == {"SELECT", "INSERT", "UPDATE", "DELETE"}
         for table in DAILY_TABLES:
             assert privileges(streaming, table) == set()
         with pytest.raises(psycopg.errors.InsufficientPrivilege):
@@ -66,13 +78,20 @@ def test_batch_replaces_daily_rows_and_touches_no_alert(migrated_url: str) -> No
             assert privileges(batch, table) == set()
 
 
+def test_privacy_touches_the_one_table_that_names_users(migrated_url: str) -> None:
+    with connect(migrated_url, "clickwatch_privacy") as privacy:
+        for table in DAILY_TABLES + SPEED_TABLES:
+            expected = {"SELECT", "UPDATE", "DELETE"} if table == "user_segments" else set()
+            assert privileges(privacy, table) == expected
+
+
 def test_only_batch_makes_temporary_tables_and_nobody_makes_others(migrated_url: str) -> None:
     with connect(migrated_url, "clickwatch_batch") as batch:
         batch.execute("CREATE TEMPORARY TABLE staged (user_id text)")
-    for role in ("clickwatch_streaming", "clickwatch_reader"):
+    for role in ("clickwatch_streaming", "clickwatch_reader", "clickwatch_privacy"):
         with connect(migrated_url, role) as other, pytest.raises(psycopg.errors.InsufficientPrivilege):
             other.execute("CREATE TEMPORARY TABLE staged (user_id text)")
-    for role in ("clickwatch_streaming", "clickwatch_batch", "clickwatch_reader"):
+    for role in ROLES:
         with connect(migrated_url, role) as any_role, pytest.raises(psycopg.errors.InsufficientPrivilege):
             any_role.execute("CREATE TABLE mine (user_id text)")
 

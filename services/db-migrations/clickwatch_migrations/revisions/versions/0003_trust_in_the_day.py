@@ -29,7 +29,7 @@ def upgrade() -> None:
         CHECK (difference = late + duplicate + quarantined + unexplained)
     );
     COMMENT ON TABLE reconciliation IS
-        'closed windows of the speed layer against the batch counts of a day: in total, and for each product that differs';
+        'closed windows of the speed layer against the counts of a day: in total, and by product where they differ';
     COMMENT ON COLUMN reconciliation.product_id IS 'empty for the total over all products';
     COMMENT ON COLUMN reconciliation.late IS 'minus the events that came after their windows had closed';
 
