@@ -1,5 +1,5 @@
 # Sourced by ./pants up: builds the services' programs where something changed, then starts the local stack.
-programs=(services/simulator services/streaming services/batch services/db-migrations deploy/local:local)
+programs=(services/simulator services/streaming services/batch services/db-migrations services/dashboard deploy/local:local)
 export CLICKWATCH_DIST=$root/dist
 case " $* " in
 *" status "* | *" down "* | *" --help "*) programs=(deploy/local:local) ;;

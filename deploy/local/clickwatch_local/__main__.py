@@ -35,6 +35,7 @@ def main(
     kafka_port: Annotated[int, typer.Option(envvar="KAFKA_PORT", min=1, max=65535)] = 9092,
     registry_port: Annotated[int, typer.Option(envvar="REGISTRY_PORT", min=1, max=65535)] = 8085,
     postgres_port: Annotated[int, typer.Option(envvar="POSTGRES_PORT", min=1, max=65535)] = 5432,
+    dashboard_port: Annotated[int, typer.Option(envvar="DASHBOARD_PORT", min=1, max=65535)] = 8000,
     airflow: Annotated[bool, typer.Option("--airflow", help="With Airflow, which runs the batch layer's DAG.")] = False,
     airflow_port: Annotated[int, typer.Option(envvar="AIRFLOW_PORT", min=1, max=65535)] = 8081,
 ) -> None:
@@ -50,7 +51,7 @@ def main(
         raise UserError(f"--rate={rate:g}: must be more than 0 events a second")
     if reset:
         _reset(places, sure=yes)
-    ports = Ports(kafka_port, registry_port, postgres_port, airflow_port if airflow else None)
+    ports = Ports(kafka_port, registry_port, postgres_port, dashboard_port, airflow_port if airflow else None)
     up.run(settings, places, ports, stop, rate, lasts)
 
 

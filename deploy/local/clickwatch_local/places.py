@@ -12,6 +12,7 @@ class Ports:
     kafka: int
     registry: int
     postgres: int
+    dashboard: int
     airflow: int | None = None
 
 

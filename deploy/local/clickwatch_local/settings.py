@@ -20,7 +20,8 @@ class Settings(ServiceSettings):
     """Where the services' programs are.
 
     Attributes:
-        clickwatch_dist: folder of simulator.pex, streaming.pex, batch.pex, db-migrations.pex and airflow.pex.
+        clickwatch_dist: folder of simulator.pex, streaming.pex, batch.pex, db-migrations.pex, dashboard.pex
+            and airflow.pex.
         simulator_command: what to start instead of the simulator's program, for development;
             the same for the others.
     """
@@ -30,6 +31,7 @@ class Settings(ServiceSettings):
     streaming_command: CommandLine = ()
     batch_command: CommandLine = ()
     migrations_command: CommandLine = ()
+    dashboard_command: CommandLine = ()
     airflow_command: CommandLine = ()
 
     @property
@@ -51,6 +53,11 @@ class Settings(ServiceSettings):
     def migrations(self) -> tuple[str, ...]:
         """How the migrations are started."""
         return self.migrations_command or self._program("db-migrations")
+
+    @property
+    def dashboard(self) -> tuple[str, ...]:
+        """How the dashboard is started."""
+        return self.dashboard_command or self._program("dashboard")
 
     @property
     def airflow(self) -> tuple[str, ...]:

@@ -38,6 +38,7 @@ class Stack:
         require_free(ports.kafka, "Kafka", "--kafka-port (KAFKA_PORT)")
         require_free(ports.registry, "the Schema Registry", "--registry-port (REGISTRY_PORT)")
         require_free(ports.postgres, "PostgreSQL", "--postgres-port (POSTGRES_PORT)")
+        require_free(ports.dashboard, "the dashboard", "--dashboard-port (DASHBOARD_PORT)")
         if ports.airflow is not None:
             require_free(ports.airflow, "Airflow's page", "--airflow-port (AIRFLOW_PORT)")
         self.settings = settings
@@ -114,6 +115,22 @@ class Stack:
         """Start the live simulator."""
         log, environment = self.places.log("simulator"), self._environment(READER)
         self._add(Process(Command("simulator", (*self.settings.simulator, *arguments), log, environment)))
+
+    @property
+    def dashboard(self) -> str:
+        """The dashboard's address."""
+        return f"http://{HOST}:{self.ports.dashboard}"
+
+    def start_dashboard(self) -> Process:
+        """Start the pages; they do not answer yet."""
+        log = self.places.log("dashboard")
+        environment = self._environment(READER) | {
+            "DASHBOARD_HOST": HOST,
+            "DASHBOARD_PORT": str(self.ports.dashboard),
+        }
+        process = Process(Command("dashboard", (*self.settings.dashboard, "run"), log, environment))
+        self._add(process)
+        return process
 
     def airflow(self) -> Airflow:
         """Return the Airflow of this stack, not started; its tasks work as the batch layer does."""

@@ -7,6 +7,7 @@ from itertools import chain
 from time import monotonic
 
 from clickwatch_servers import Process
+from clickwatch_servers.ports import accepts_connections
 
 from clickwatch_local import nightly, yesterday
 from clickwatch_local.places import DataDir, Ports
@@ -51,6 +52,7 @@ def run(
                     return
             _say(began, f"everything is up; data in {places.folder}, what each part says in {places.output}")
             _say(began, "alerts follow as they change; Ctrl-C stops everything")
+            _say(began, f"see them at {stack.dashboard}")
             _watch(stack, stop, monotonic() + duration.total_seconds() if duration else None)
         finally:
             _say(began, "stopping")
@@ -86,7 +88,10 @@ def _bring_up(stack: Stack, before: State | None, rate: float | None) -> Iterato
     if rate is not None:
         arguments.append(f"--rate={rate:g}")
     stack.start_simulator("stream", *arguments)
+    dashboard = stack.start_dashboard()
     yield f"simulator        events since {start:%H:%M:%S} UTC, a flash sale of {FLASH_SALE}"
+    dashboard.wait_until(lambda: accepts_connections(stack.ports.dashboard), 60)
+    yield f"dashboard        {stack.dashboard}"
 
 
 def _first_event_time(stack: Stack, before: State | None, now: datetime) -> datetime:

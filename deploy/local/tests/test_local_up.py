@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import httpx2
 import psutil
 import psycopg
 import pytest
@@ -23,8 +24,9 @@ class Up:
     def __init__(self, folder: Path, *options: str) -> None:
         self.places = DataDir(folder / "var")
         self.output = folder / "up.txt"
-        self.ports = [free_port() for _ in range(3)]
-        named = zip(("--kafka-port", "--registry-port", "--postgres-port"), self.ports, strict=True)
+        self.ports = [free_port() for _ in range(4)]
+        options_of_ports = ("--kafka-port", "--registry-port", "--postgres-port", "--dashboard-port")
+        named = zip(options_of_ports, self.ports, strict=True)
         arguments = [f"--data-dir={self.places.folder}", *(f"{option}={port}" for option, port in named), *options]
         self.environment = {
             **os.environ,
@@ -94,6 +96,7 @@ def started(tmp_path: Path) -> Iterator[Up]:
 
 def test_it_shows_alerts_and_yesterday_and_leaves_nothing_after_sigterm(started: Up) -> None:
     started.wait_for("everything is up")
+    page = httpx2.get(f"http://{HOST}:{started.ports[3]}/health", timeout=60)
     started.wait_for_alert()
     started.wait_for("product_7")
     started.wait_for("Yesterday")
@@ -103,6 +106,7 @@ def test_it_shows_alerts_and_yesterday_and_leaves_nothing_after_sigterm(started:
 
     assert started.process.wait(120) == 0
     assert started.left() == []
+    assert page.status_code in (200, 503)  # whether it has reached the database yet
     assert "streaming" in status
     assert "messages behind" in status
     assert second.returncode == 1
