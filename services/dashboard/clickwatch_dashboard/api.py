@@ -133,9 +133,7 @@ async def product_windows(
     hours: Annotated[int, Query(ge=1, le=48)] = 6,
 ) -> answers.ProductWindows:
     """The counts of a product's windows in the last hours, with the thresholds of an alert."""
-    windows = await database.rows(
-        "product_windows", product=product, since=datetime.now(UTC) - timedelta(hours=hours)
-    )
+    windows = await database.rows("product_windows", product=product, since=datetime.now(UTC) - timedelta(hours=hours))
     return answers.ProductWindows.model_validate(
         {
             "product_id": product,
@@ -187,9 +185,7 @@ async def one_day(database: Asked, settings: Configured, day: date) -> answers.D
 
 
 @router.get("/days/{day}/trust", tags=["trust"])
-async def day_trust(
-    database: Asked, day: date, limit: Annotated[int, Query(ge=1, le=1000)] = 50
-) -> answers.DayTrust:
+async def day_trust(database: Asked, day: date, limit: Annotated[int, Query(ge=1, le=1000)] = 50) -> answers.DayTrust:
     """How far speed and batch agree about a day, and what the quality gates said."""
     async with database.snapshot() as moment:
         summaries = await moment.rows("summaries", day=day, days=1)

@@ -28,9 +28,7 @@ def compared(summaries: Sequence[Mapping[str, Any]], day: date) -> dict[str, Com
     """Return each figure of `day`, given rows of daily_summary with `day` among them."""
     by_day = {row["report_date"]: row for row in summaries}
     before = [
-        by_day[day - timedelta(days=back)]
-        for back in range(1, _MEAN_DAYS + 1)
-        if day - timedelta(days=back) in by_day
+        by_day[day - timedelta(days=back)] for back in range(1, _MEAN_DAYS + 1) if day - timedelta(days=back) in by_day
     ]
     previous = by_day.get(day - timedelta(days=1))
     return {

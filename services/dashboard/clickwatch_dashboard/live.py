@@ -1,7 +1,8 @@
 """What changes while pages are open: read once, told to all of them.
 
-One connection listens for changed alerts and reads the speed layer's status; each page holds a queue. A page gets everything when it comes, then what differs. A database that is away is said, and
-what was last known stays.
+One connection listens for changed alerts and reads the speed layer's status; each page holds a queue. A
+page gets everything when it comes, then what differs. A database that is away is said, and what was last
+known stays.
 """
 
 import asyncio

@@ -20,7 +20,12 @@ _GUESSES_AT_ONCE = asyncio.Semaphore(2)
 templates = Jinja2Templates(_FOLDER / "pages")
 router = APIRouter(include_in_schema=False)
 
-PAGES = {"/": ("now", "Now"), "/day": ("day", "Day"), "/trust": ("trust", "Trust"), "/products": ("products", "Products")}
+PAGES = {
+    "/": ("now", "Now"),
+    "/day": ("day", "Day"),
+    "/trust": ("trust", "Trust"),
+    "/products": ("products", "Products"),
+}
 
 
 def _shell(name: str, title: str) -> None:

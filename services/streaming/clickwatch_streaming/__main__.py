@@ -1,4 +1,4 @@
-"""Command line: `python -m clickwatch_streaming run | project | compact | dlq | connectors`."""
+"""Command line: `python -m clickwatch_streaming run | project | compact | forget-user | dlq | connectors`."""
 
 from pathlib import Path
 from typing import Annotated
@@ -10,11 +10,13 @@ from clickwatch_streaming.connectors import fetch_connectors
 from clickwatch_streaming.dead_letter_commands import dlq
 from clickwatch_streaming.kafka import wait_for_topics
 from clickwatch_streaming.lake_commands import compact_lake
+from clickwatch_streaming.privacy_commands import forget_user
 from clickwatch_streaming.projector import project as follow
 from clickwatch_streaming.settings import Settings
 
 app = typer.Typer(help="Speed layer: flash-sale alerts and the event lake.", no_args_is_help=True)
 app.command("compact")(compact_lake)
+app.command("forget-user")(forget_user)
 app.add_typer(dlq, name="dlq")
 
 

@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from uuid import uuid4
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 from clickwatch_service import UserError
 
@@ -58,7 +59,7 @@ def compact(lake: LakeFolder, day: str | None = None) -> Iterator[Compaction]:
     Raises:
         UserError: there is no lake, another compaction runs, or the file system cannot exchange folders.
     """
-    with _sole_compaction(lake.root):
+    with sole_change(lake.root):
         shutil.rmtree(lake.root / "_compacting", ignore_errors=True)
         for table in (lake.events, lake.window_stats):
             for folder in sorted(table.glob(f"*={day or '*'}")):
@@ -68,14 +69,21 @@ def compact(lake: LakeFolder, day: str | None = None) -> Iterator[Compaction]:
 
 
 @contextmanager
-def _sole_compaction(root: Path) -> Iterator[None]:
+def sole_change(root: Path) -> Iterator[None]:
+    """Hold the right to lay folders of the lake anew.
+
+    Raises:
+        UserError: there is no lake, or another process holds it.
+    """
     if not root.is_dir():
         raise UserError(f"there is no lake in {root}: set DATA_DIR to the data folder of the streaming service")
     with open(root / "_compaction_lock", "w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise UserError(f"{root}: another compaction is running; let it end first") from None
+            raise UserError(
+                f"{root}: another command is changing it (compact, forget-user); let that end first"
+            ) from None
         yield
 
 
@@ -90,22 +98,31 @@ def _compact_folder(lake: LakeFolder, folder: Path, small: list[Path]) -> Compac
             os.link(file, new / file.name)
         sync_folder(new)
         after = len(list(new.iterdir()))
-        _exchange(folder, new)
+        exchange(folder, new)
         sync_folder(folder.parent)
     return Compaction(folder, len(before), after)
 
 
 def _merge(files: list[Path], folder: Path) -> None:
     """Write the rows of some files into as few as they fit in."""
-    schema = pq.read_schema(files[-1])
+    # A file of an earlier release may lack columns, which are empty for its rows.
+    schema = pa.unify_schemas([pq.read_schema(file) for file in reversed(files)])
     for group in _groups(files):
         target = folder / f"compacted-{uuid4().hex}.parquet"
         with pq.ParquetWriter(target, schema, compression="zstd") as writer:
             for file in group:
                 with pq.ParquetFile(file) as source:
                     for rows in source.iter_batches(_ROWS_AT_A_TIME):
-                        writer.write_batch(rows.cast(schema))
+                        writer.write_batch(_with_columns(rows, schema))
         sync_file(target)
+
+
+def _with_columns(rows: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
+    columns = [
+        rows[field.name].cast(field.type) if field.name in rows.schema.names else pa.nulls(rows.num_rows, field.type)
+        for field in schema
+    ]
+    return pa.RecordBatch.from_arrays(columns, schema=schema)
 
 
 def _groups(files: list[Path]) -> Iterator[list[Path]]:
@@ -126,7 +143,7 @@ def _rows(file: Path) -> int:
     return int(pq.read_metadata(file).num_rows)
 
 
-def _exchange(one: Path, other: Path) -> None:
+def exchange(one: Path, other: Path) -> None:
     """Let two folders change names in one step."""
     libc = ctypes.CDLL(None, use_errno=True)
     if not hasattr(libc, "renameat2"):

@@ -10,7 +10,10 @@ _BLOCK_BYTES = 64
 
 
 def pseudonym(user_id: Column, pseudonyms: Pseudonyms) -> Column:
-    """The pseudonym of each user id; null of null. (HMAC: RFC 2104; Spark has only the hash it is made of.)"""
+    """The pseudonym of each user id, null of null.
+
+    HMAC is RFC 2104; Spark has only the hash it is made of.
+    """
     key = pseudonyms.key if len(pseudonyms.key) <= _BLOCK_BYTES else hashlib.sha256(pseudonyms.key).digest()
     block = key.ljust(_BLOCK_BYTES, b"\0")
     inner, outer = (sf.lit(bytes(byte ^ pad for byte in block)) for pad in (0x36, 0x5C))
