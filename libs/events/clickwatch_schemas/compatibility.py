@@ -156,7 +156,12 @@ class _Resolution:
 
 
 def _written_fields(writer: Record, field: Field) -> list[Field]:
-    return [written for written in writer.fields if written.name in (field.name, *field.aliases)]
+    """Return the writer's fields that a reader's field stands for; more than one is an error.
+
+    An alias that repeats the field's own name counts again: that is how Apache Avro for Java sees it.
+    """
+    by_name = {written.name: written for written in writer.fields}
+    return [by_name[name] for name in (field.name, *dict.fromkeys(field.aliases)) if name in by_name]
 
 
 def _alike(reader: AvroType, writer: AvroType) -> bool:

@@ -40,7 +40,8 @@ class Pseudonyms:
             raise UserError(f"USER_ID_KEY_FILE={str(file)!r}: cannot be read ({error.strerror}): {remedy}") from None
         if len(key) < _LEAST_KEY_BYTES:
             raise UserError(
-                f"USER_ID_KEY_FILE={str(file)!r}: holds {len(key)} bytes, must hold {_LEAST_KEY_BYTES} or more: {remedy}"
+                f"USER_ID_KEY_FILE={str(file)!r}: holds {len(key)} bytes, must hold {_LEAST_KEY_BYTES} "
+                f"or more: {remedy}"
             )
         return cls(key)
 

@@ -15,6 +15,7 @@ from clickwatch_events.avro import EventEncoder
 from clickwatch_events.jsonl import iso_timestamp
 from clickwatch_service import UserError, load_settings, run_cli, stop_on_signals
 from clickwatch_service.metrics import served_metrics
+from clickwatch_service.pseudonyms import Pseudonyms
 from structlog import get_logger
 
 from clickwatch_simulator import when
@@ -277,7 +278,9 @@ def replay(
     first_at_ms = None if start_time is None else when.instant_ms("--start-time", start_time, datetime.now(UTC))
     source = rows(file, row_format)
     aside = Rejects(rejects or settings.data_dir / "quarantine" / f"replay_{file.name}.jsonl")
-    replayed = Replay(source, columns, aside, events)
+    key_file = settings.user_id_key_file
+    pseudonyms = None if key_file is None else Pseudonyms.from_file(key_file)
+    replayed = Replay(source, columns, aside, events, pseudonyms)
     with DayFiles(settings.logs) if jsonl else nullcontext() as log_files:
         outputs = _outputs(settings, log_files, ledger, kafka=kafka)
         stop = stop_on_signals()

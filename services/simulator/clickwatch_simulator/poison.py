@@ -19,6 +19,9 @@ class PoisonKind(StrEnum):
     UNKNOWN_SCHEMA_ID = "unknown_schema_id"
     TRUNCATED_BODY = "truncated_body"
     PLAIN_JSON = "plain_json"
+    HUGE_SCHEMA_ID = "huge_schema_id"
+    NEGATIVE_LENGTH = "negative_length"
+    GARBAGE_BODY = "garbage_body"
 
 
 KINDS = tuple(PoisonKind)
@@ -31,6 +34,9 @@ REASON = {
     PoisonKind.UNKNOWN_SCHEMA_ID: "unknown_schema_id",
     PoisonKind.TRUNCATED_BODY: "undecodable_body",
     PoisonKind.PLAIN_JSON: "bad_framing",
+    PoisonKind.HUGE_SCHEMA_ID: "unknown_schema_id",
+    PoisonKind.NEGATIVE_LENGTH: "undecodable_body",
+    PoisonKind.GARBAGE_BODY: "undecodable_body",
 }
 """Why the speed layer must refuse it (dead letters: spec, speed layer)."""
 
@@ -75,7 +81,8 @@ def poison(kind: PoisonKind, sound: Sound, timestamp_ms: int, rng: np.random.Gen
     """Return a message of this kind.
 
     A truncated body always ends inside a field: an Avro record has no end mark, but each field
-    takes a byte at least, so a reader of any shorter prefix runs out of bytes.
+    takes a byte at least, so a reader of any shorter prefix runs out of bytes. A huge schema id is
+    above what a registry's signed number can be; garbage is a number that does not end.
     """
     values: dict[PoisonKind, Callable[[], bytes | None]] = {
         PoisonKind.EMPTY_VALUE: lambda: b"",
@@ -87,6 +94,9 @@ def poison(kind: PoisonKind, sound: Sound, timestamp_ms: int, rng: np.random.Gen
         ),
         PoisonKind.TRUNCATED_BODY: lambda: sound.message[: int(rng.integers(5, len(sound.message)))],
         PoisonKind.PLAIN_JSON: lambda: sound.line.rstrip(),
+        PoisonKind.HUGE_SCHEMA_ID: lambda: frame(int(rng.integers(2**31, 2**32)), sound.message[5:]),
+        PoisonKind.NEGATIVE_LENGTH: lambda: sound.message[:5] + b"\x01" + sound.message[6:],
+        PoisonKind.GARBAGE_BODY: lambda: sound.message[:5] + b"\xff" * int(rng.integers(11, 64)),
     }
     lines = (
         sound.line[: int(rng.integers(1, len(sound.line) - 2))] + b"\n",

@@ -14,6 +14,7 @@ import numpy as np
 import orjson
 from clickwatch_events import Event
 from clickwatch_service import UserError
+from clickwatch_service.pseudonyms import Pseudonyms
 
 from clickwatch_simulator.mappings import BadRow, Fields, RowMapping, SkippedRow, event_of
 from clickwatch_simulator.scenarios import Batch, Fate
@@ -154,12 +155,20 @@ class Rejects:
 class Replay:
     """The events of a file, in its order."""
 
-    def __init__(self, source: Iterator[Row], mapping: RowMapping, rejects: Rejects, limit: int | None) -> None:
-        """Read `source` by `mapping`, at most `limit` events."""
+    def __init__(
+        self,
+        source: Iterator[Row],
+        mapping: RowMapping,
+        rejects: Rejects,
+        limit: int | None,
+        pseudonyms: Pseudonyms | None = None,
+    ) -> None:
+        """Read `source` by `mapping`, at most `limit` events; users get `pseudonyms` if there are any."""
         self._source = source
         self._mapping = mapping
         self._rejects = rejects
         self._limit = limit
+        self._pseudonyms = pseudonyms
         self.skipped = 0
 
     def batches(self, first_at_ms: int | None, watermark: timedelta, *, with_fates: bool) -> Iterator[Batch]:
@@ -201,7 +210,7 @@ class Replay:
             except SkippedRow:
                 self.skipped += 1
                 continue
-            yield event
+            yield event if self._pseudonyms is None else event._replace(user_id=self._pseudonyms.of(event.user_id))
             count += 1
             if count == self._limit:
                 return

@@ -25,6 +25,7 @@ class Settings(MetricsSettings):
     views_threshold: int = Field(default=100, ge=0)
     purchases_threshold: int = Field(default=5, ge=1)
     data_dir: Path = Path("./var/data")
+    user_id_key_file: Path | None = None
 
     @property
     def logs(self) -> Path:

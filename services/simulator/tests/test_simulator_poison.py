@@ -46,6 +46,26 @@ def test_a_truncated_body_cannot_be_decoded_by_its_own_schema(case: tuple[int, P
         fastavro.schemaless_reader(io.BytesIO(body), SCHEMAS[version], None)
 
 
+@given(st.one_of(*(spoiled(kind) for kind in (PoisonKind.NEGATIVE_LENGTH, PoisonKind.GARBAGE_BODY))))
+def test_a_broken_length_or_number_cannot_be_decoded(case: tuple[int, Poison]) -> None:
+    version, bad = case
+    assert bad.value is not None
+    _, body = unframe(bad.value)
+
+    with pytest.raises((EOFError, IndexError, ValueError, OverflowError)):
+        fastavro.schemaless_reader(io.BytesIO(body), SCHEMAS[version], None)
+
+
+@given(spoiled(PoisonKind.HUGE_SCHEMA_ID))
+def test_a_huge_schema_id_is_above_what_a_registry_can_say(case: tuple[int, Poison]) -> None:
+    _, bad = case
+    assert bad.value is not None
+
+    schema_id, _ = unframe(bad.value)
+
+    assert schema_id >= 2**31
+
+
 @given(st.one_of(*(spoiled(kind) for kind in (PoisonKind.BAD_MAGIC, PoisonKind.TOO_SHORT, PoisonKind.PLAIN_JSON))))
 def test_bad_magic_short_messages_and_json_have_no_frame(case: tuple[int, Poison]) -> None:
     _, bad = case

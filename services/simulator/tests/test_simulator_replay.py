@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from clickwatch_events import Event, EventType, to_line
 from clickwatch_service import UserError
+from clickwatch_service.pseudonyms import Pseudonyms
 from clickwatch_simulator.mappings import MAPPINGS, RowMapping, event_of
 from clickwatch_simulator.replay import Rejects, Replay, Row, RowFormat, rows
 from clickwatch_simulator.scenarios import Fate
@@ -167,6 +168,21 @@ def test_our_own_log_comes_back_as_it_was(write: Write) -> None:
     )
 
     assert replayed(write("clickstream_2025-06-01.jsonl", to_line(event)), MAPPINGS["clickwatch"]) == ([event], [])
+
+
+def test_with_a_key_users_come_under_pseudonyms_and_nothing_else_changes(write: Write) -> None:
+    path = write("shop.csv", REES46)
+    pseudonyms = Pseudonyms(b"0123456789abcdef")
+
+    def events_of(known_as: Pseudonyms | None) -> list[Event]:
+        replay = Replay(rows(path), MAPPINGS["rees46"], Rejects(Path("/nowhere/rejects")), None, known_as)
+        batches = replay.batches(None, WATERMARK, with_fates=False)
+        return [item for batch in batches for item in batch.items if isinstance(item, Event)]
+
+    named, anonymous = events_of(None), events_of(pseudonyms)
+
+    assert [event.user_id for event in anonymous] == [pseudonyms.of(event.user_id) for event in named]
+    assert [event._replace(user_id="") for event in anonymous] == [event._replace(user_id="") for event in named]
 
 
 def test_our_own_log_without_ids_gets_ids_from_its_rows(write: Write) -> None:

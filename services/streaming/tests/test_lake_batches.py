@@ -2,6 +2,7 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import NamedTuple
@@ -10,9 +11,10 @@ import pyarrow.parquet as pq
 import pytest
 from clickwatch_events import Event, EventType, HotWindow
 from clickwatch_events.avro import EventEncoder
-from clickwatch_events.registry import NotRegistered
+from clickwatch_events.registry import NotRegistered, RegistryUnavailable
 from clickwatch_events.schemas import EVENTS, schema_text
 from clickwatch_service import UserError
+from clickwatch_service.pseudonyms import Pseudonyms
 from clickwatch_streaming.dead_letters import DeadLetter
 from clickwatch_streaming.lake import Lake
 from clickwatch_streaming.lake_batch import BatchWriter, Rules
@@ -101,8 +103,11 @@ class Schemas:
 
     def __init__(self, *ids: int) -> None:
         self.ids = set(ids)
+        self.is_down = False
 
     def schema(self, schema_id: int) -> str:
+        if self.is_down:
+            raise RegistryUnavailable("down for a test")
         if schema_id not in self.ids:
             raise NotRegistered(f"no {schema_id}")
         return schema_text(EVENTS, 1 if schema_id == V1 else 2)
@@ -134,13 +139,16 @@ class World:
         self.schemas = Schemas(V1, V2)
         self.query_id = "query"
         self.batch_id = 0
+        self.rules = RULES
 
     def lake(self, before: Callable[[str], None] = lambda step: None) -> Lake:
         """A new process on the same folders and topics."""
         folder = LakeFolder(self.folder.root)
         folder.clear_leftovers()
-        writers = WriterSchemas(self.schemas, self.spark, timedelta(seconds=1))
-        writer = BatchWriter(self.spark, folder, writers, RULES, partitions=2)
+        writers = WriterSchemas(self.schemas, self.spark, timedelta(milliseconds=1))
+        # What the service has learnt before it starts the lake.
+        writers.remember({schema_id: schema_text(EVENTS, 1 if schema_id == V1 else 2) for schema_id in (V1, V2)})
+        writer = BatchWriter(self.spark, folder, writers, self.rules, partitions=2)
         return Lake(
             folder, writer, DeadLetterRecorder(self.sinks), WindowRecorder(self.sinks), lambda: self.query_id, before
         )
@@ -302,6 +310,90 @@ def test_a_schema_registered_while_running_is_read_from_the_next_message_on(worl
         (0, "unknown_schema_id"),
         (2, "unknown_schema_id"),
     ]
+
+
+def test_while_the_registry_is_away_known_ids_go_on_and_unknown_ones_are_parked(world: World) -> None:
+    world.schemas.is_down = True
+    world.log.event(1, 0)
+    world.log.event(2, 0, schema_id=LATER)
+    world.log.append(b"\0\0\0\1\0rest", key=b"k")
+    world.log.append(b"\0\xff\xff\xff\xffrest")
+    world.take()
+    world.log.event(3, 0, schema_id=V1)
+    world.take()
+    assert world.event_numbers() == [1, 3]
+    last = world.folder.last_batch()
+    assert last is not None
+    assert (last.parked, last.next_offsets) == (2, {0: 5})
+    # An id that no registry hands out needs no registry to be refused.
+    assert [(letter.kafka_offset, letter.reason) for letter in world.sinks.letters] == [(3, "unknown_schema_id")]
+
+    world.schemas.is_down = False
+    world.schemas.ids.add(LATER)
+    world.log.append(None, key=b"clickwatch-nudge")
+    world.take()
+
+    assert world.event_numbers() == [1, 2, 3]
+    assert [(letter.kafka_offset, letter.reason, letter.key) for letter in world.sinks.letters[1:]] == [
+        (2, "unknown_schema_id", b"k")
+    ]
+    last = world.folder.last_batch()
+    assert last is not None
+    assert (last.parked, last.next_offsets) == (0, {0: 6})
+
+
+@pytest.mark.parametrize("step", ["seal", "send dead letters", "go on after", "complete"])
+def test_parked_messages_survive_a_kill_before_any_step(world: World, step: str) -> None:
+    def die(reached: str) -> None:
+        if reached.startswith(step):
+            raise Killed
+
+    def take_after_a_kill() -> None:
+        batch = world.messages(world.log.batch())
+        with pytest.raises(Killed):
+            world.lake(die).take(batch, world.batch_id)
+        world.lake().take(batch, world.batch_id)
+        world.batch_id += 1
+
+    world.schemas.is_down = True
+    world.log.event(1, 0)
+    world.log.event(2, 0, schema_id=LATER)
+    world.log.append(b"\0\0\0\1\0rest")
+    take_after_a_kill()
+    world.schemas.is_down = False
+    world.schemas.ids.add(LATER)
+    world.log.event(3, 0)
+
+    take_after_a_kill()
+
+    assert world.event_numbers() == [1, 2, 3]
+    assert [letter.kafka_offset for letter in world.sinks.letters] == [2]
+
+
+def test_a_replayed_message_that_is_refused_again_says_how_often_it_was_replayed(world: World) -> None:
+    headers = [("trace", b"x"), ("replays", b"2"), ("replayed_from", b"0:17")]
+    row = (b"k", b"poison", 0, 0, datetime(2026, 3, 1, 12, tzinfo=UTC), headers)
+    schema = COLUMNS + ", headers array<struct<key: string, value: binary>>"
+
+    world.lake().take(world.spark.createDataFrame([row], schema), 0)
+
+    (letter,) = world.sinks.letters
+    assert (letter.replays, letter.replayed_from) == (2, "0:17")
+    assert dict(letter.headers("t"))["replays"] == "2"
+
+
+def test_with_a_key_users_lie_in_the_lake_under_pseudonyms(world: World) -> None:
+    pseudonyms = Pseudonyms(b"0123456789abcdef")
+    world.rules = replace(RULES, pseudonyms=pseudonyms)
+    world.log.event(1, 0, schema_id=V1)
+    world.log.append(ENCODERS[V2].encode(event(2, NOON_MS)._replace(user_id="grüße 東京" * 30)))
+    world.log.append(ENCODERS[V2].encode(event(3, NOON_MS)._replace(user_id=pseudonyms.of("user_1"))))
+
+    world.take()
+
+    users = {str(row["event_id"])[-1]: row["user_id"] for row in world.events()}
+    assert users["1"] == users["3"] == pseudonyms.of("user_1")
+    assert users["2"] == pseudonyms.of("grüße 東京" * 30)
 
 
 def test_a_lake_of_another_checkpoint_is_refused(world: World) -> None:

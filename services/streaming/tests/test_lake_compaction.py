@@ -112,5 +112,5 @@ def test_a_second_compaction_is_refused_while_one_runs(lake: LakeFolder) -> None
     running = compact(lake)
     next(running)
 
-    with pytest.raises(UserError, match="another compaction is running"):
+    with pytest.raises(UserError, match="another command is changing it"):
         list(compact(lake))

@@ -1,0 +1,22 @@
+"""Which images the tests run: ours as they were just built, the others as pinned or overridden."""
+
+import json
+import os
+from pathlib import Path
+
+_DIST = Path(os.environ.get("CLICKWATCH_DIST", "."))
+
+
+def service_image(service: str) -> str:
+    """The id of a service's image, as `./pants package` built it."""
+    info = _DIST / f"services.{service}.docker" / f"{service}.docker-info.json"
+    image_id: str = json.loads(info.read_bytes())["image_id"]
+    return image_id
+
+
+def public_image(variable: str) -> str:
+    """The name of an image that is not ours, as deploy/images says; ./pants passes it on."""
+    assert variable in os.environ, (
+        f"{variable} is not set: run ./pants test, or set it as deploy/images/images.env does"
+    )
+    return os.environ[variable]

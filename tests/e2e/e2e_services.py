@@ -1,0 +1,87 @@
+"""The service images as a user runs them, on a topic, a database and a data folder of their own."""
+
+import uuid
+from pathlib import Path
+
+import psycopg
+from clickwatch_events.registry import Registry
+from clickwatch_events.schemas import NAMES
+from clickwatch_ledger import Pipeline
+from confluent_kafka.admin import AdminClient
+from confluent_kafka.cimpl import NewTopic
+from docker.models.containers import Container
+from e2e_containers import Containers
+from e2e_images import service_image
+from e2e_servers import KAFKA_INSIDE, REGISTRY_INSIDE, Servers
+
+_DATA = "/data"
+
+
+class Services:
+    """One pipeline: start its services; each is locked down as deploy/compose does it."""
+
+    def __init__(self, containers: Containers, servers: Servers, folder: Path) -> None:
+        name = f"e2e_{uuid.uuid4().hex[:8]}"
+        self._containers = containers
+        self._data = folder / "data"
+        self._data.mkdir()
+        # The images' user is no user of this machine.
+        self._data.chmod(0o777)
+        self.started: list[Container] = []
+        self.pipeline = Pipeline(servers.bootstrap, servers.database_url(name), self._data, topic=name)
+        self._environment = {
+            "KAFKA_BOOTSTRAP_SERVERS": KAFKA_INSIDE,
+            "SCHEMA_REGISTRY_URL": REGISTRY_INSIDE,
+            "DATABASE_URL": servers.database_url(name, inside=True),
+            "DATA_DIR": _DATA,
+            "LAKE_INTERVAL": "3 s",
+            "CHECKPOINT_INTERVAL": "10 s",
+            "TRIGGER": "realtime",
+            **self.pipeline.topics,
+        }
+        with psycopg.connect(servers.database_url("postgres"), autocommit=True) as connection:
+            connection.execute(f"CREATE DATABASE {name}".encode())
+        _create_topics(self.pipeline)
+        for schema in NAMES:
+            Registry(servers.registry_url).register(schema)
+        self.run("db-migrations", "upgrade")
+
+    def simulate(self, ledger: str, *options: str) -> Path:
+        """Send events as fast as possible; return the file of the ledger."""
+        self.run("simulator", "stream", "--fast", f"--ledger={_DATA}/{ledger}", *options)
+        return self._data / ledger
+
+    def analyse(self, day: str) -> None:
+        self.run("batch", "run", f"--date={day}")
+
+    def run(self, service: str, *arguments: str) -> None:
+        """Run a program that does one thing and ends."""
+        container = self.start(service, *arguments)
+        status = container.wait(timeout=300)["StatusCode"]
+        assert status == 0, f"{service} ended with {status}:\n{container.logs(tail=40).decode(errors='replace')}"
+
+    def start(self, service: str, *arguments: str) -> Container:
+        """Start a program and return at once."""
+        container = self._containers.start(
+            service_image(service),
+            service,
+            self._environment,
+            command=list(arguments),
+            volumes={self._data: _DATA},
+            read_only=True,
+            tmpfs={"/tmp": "exec"},  # Spark unpacks its native libraries there
+            cap_drop=["ALL"],
+            security_opt=["no-new-privileges"],
+        )
+        self.started.append(container)
+        return container
+
+
+def _create_topics(pipeline: Pipeline) -> None:
+    topics = [
+        NewTopic(pipeline.topic, 2, config={"message.timestamp.type": "LogAppendTime"}),
+        NewTopic(pipeline.dead_letters_topic, 1),
+        NewTopic(pipeline.alerts_topic, 1, config={"cleanup.policy": "compact"}),
+    ]
+    for made in AdminClient({"bootstrap.servers": pipeline.bootstrap}).create_topics(topics).values():
+        made.result(60)

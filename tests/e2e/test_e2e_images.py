@@ -1,0 +1,84 @@
+"""The service images against a real Kafka, registry and PostgreSQL in containers, while these fail one after the other.
+
+What was sent is in the simulator's ledger; what must be seen is in `LedgerComparison`.
+"""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from time import monotonic
+
+import pytest
+from clickwatch_ledger import Ledger, Outcome, Pipeline, eventually
+from clickwatch_ledger.comparison import MISHAPS, LedgerComparison
+from clickwatch_ledger.pipeline import when_through
+from docker.models.containers import Container
+from e2e_containers import Containers
+from e2e_servers import Servers, kafka_answers, require_running, wait_until
+from e2e_services import Services
+
+YESTERDAY = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0) - timedelta(days=1)
+PART_EVENTS, PART_RATE = 35_000, 6
+PART_LENGTH = timedelta(seconds=PART_EVENTS / PART_RATE) + timedelta(minutes=2)
+PAUSE_SECONDS = 60
+DAY = YESTERDAY.date().isoformat()
+
+
+@pytest.fixture(scope="module")
+def services(containers: Containers, servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> Services:
+    return Services(containers, servers, tmp_path_factory.mktemp("images"))
+
+
+@pytest.fixture(scope="module")
+def outcome(services: Services, servers: Servers) -> Iterator[Outcome]:
+    """Four parts of a day: all well; the broker restarted; the database paused, and streaming killed meanwhile."""
+    pipeline = services.pipeline
+    streaming = services.start("streaming", "run")
+    ledgers = [_simulate(services, part=0)]
+    _next_alert(pipeline, None, streaming)
+
+    before = pipeline.last_alert_change()
+    servers.kafka.restart(timeout=30)
+    wait_until(lambda: kafka_answers(servers.bootstrap), servers.kafka)
+    ledgers.append(_simulate(services, part=1))
+    _next_alert(pipeline, before, streaming)
+
+    servers.postgres.pause()
+    paused = monotonic()
+    ledgers.append(_simulate(services, part=2))
+    streaming.kill()
+    streaming = services.start("streaming", "run")
+    ledgers.append(_simulate(services, part=3))
+    eventually(lambda: monotonic() - paused >= PAUSE_SECONDS, True, lambda: require_running(streaming))
+    servers.postgres.unpause()
+
+    ledger = Ledger(ledgers)
+    eventually(pipeline.visible, when_through(ledger), lambda: require_running(streaming))
+    yield Outcome(pipeline, ledger, DAY, services.analyse)
+    streaming.kill()
+
+
+def _simulate(services: Services, part: int) -> Path:
+    start = (YESTERDAY + part * PART_LENGTH).isoformat()
+    options = (f"--events={PART_EVENTS}", f"--rate={PART_RATE}", f"--start-time={start}", f"--seed={part}")
+    return services.simulate(f"ledger-{part}.json", *options, *MISHAPS)
+
+
+def _next_alert(pipeline: Pipeline, before: datetime | None, streaming: Container) -> None:
+    assert eventually(lambda: pipeline.last_alert_change() != before, True, lambda: require_running(streaming)), (
+        "no alert changed"
+    )
+
+
+class TestTheImages(LedgerComparison):
+    """Nothing lost, nothing twice."""
+
+
+def test_every_service_ran_locked_down(outcome: Outcome, services: Services) -> None:
+    outcome.analyse(outcome.day)
+
+    for container in services.started:
+        host, image = container.attrs["HostConfig"], container.attrs["Config"]
+        assert host["ReadonlyRootfs"] is True
+        assert host["CapDrop"] == ["ALL"]
+        assert image["User"].partition(":")[0] not in ("", "root", "0")
