@@ -3,6 +3,7 @@
 import threading
 import uuid
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from time import monotonic, sleep
@@ -14,8 +15,8 @@ import pytest
 from clickwatch_streaming.batch_record import BatchRecord, Counts, SchemaUse
 from clickwatch_streaming.lake_folder import LakeFolder
 from clickwatch_streaming.settings import Settings
-from clickwatch_streaming.status import KEPT, StatusReporter, report
-from confluent_kafka import Producer
+from clickwatch_streaming.status import KEPT, StatusReporter, TopicEnds, report
+from confluent_kafka import KafkaException, Producer
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
@@ -38,6 +39,7 @@ def settings(postgres_url: str, kafka_bootstrap: str, tmp_path: Path) -> Setting
     admin = AdminClient({"bootstrap.servers": kafka_bootstrap})
     for made in admin.create_topics([NewTopic(topic, 2) for topic in topics]).values():
         made.result(PATIENCE_SECONDS)
+    wait_until(lambda: all(_has_leaders(kafka_bootstrap, topic) for topic in topics))
     return Settings(
         kafka_bootstrap_servers=kafka_bootstrap,
         kafka_topic=topics[0],
@@ -59,6 +61,15 @@ def reporter(settings: Settings) -> Iterator[StatusReporter]:
 def rows(settings: Settings, query: str) -> list[tuple[object, ...]]:
     with psycopg.connect(settings.database_url, options="-c timezone=UTC") as connection:
         return connection.execute(query).fetchall()
+
+
+def _has_leaders(bootstrap: str, topic: str) -> bool:
+    """Whether a new topic can be asked already."""
+    with closing(TopicEnds(bootstrap)) as ends:
+        try:
+            return len(ends.of(topic)) == 2
+        except KafkaException:
+            return False
 
 
 def wait_until(condition: Callable[[], bool]) -> None:
