@@ -176,8 +176,8 @@ def test_each_poison_message_is_expected_as_one_dead_letter_of_its_reason(messag
         "bad_framing": kinds["bad_magic"] + kinds["too_short"] + kinds["plain_json"],
         "empty_value": kinds["empty_value"] + kinds["null_value"],
         "future_timestamp": ledger["future"],
-        "undecodable_body": kinds["truncated_body"],
-        "unknown_schema_id": kinds["unknown_schema_id"],
+        "undecodable_body": kinds["truncated_body"] + kinds["negative_length"] + kinds["garbage_body"],
+        "unknown_schema_id": kinds["unknown_schema_id"] + kinds["huge_schema_id"],
     }
 
 
