@@ -86,7 +86,17 @@ def _labels(version):
 
 
 def image(
-    name, package, resolve="default", library=None, also=[], healthcheck=None, stages=[], content=[], dependencies=[]
+    name,
+    package,
+    resolve="default",
+    library=None,
+    also=[],
+    healthcheck=None,
+    stages=[],
+    content=[],
+    dependencies=[],
+    folder=None,
+    part_prefix="",
 ):
     """The image of a service, clickwatch/NAME; in the BUILD file of services/NAME/docker.
 
@@ -95,15 +105,16 @@ def image(
 
     `also` are modules that nothing of the service imports; `healthcheck` is a command's words, None for a
     program that does one thing and ends; `stages` go before the last stage of the Dockerfile, `content`
-    into it before the service; both may copy `dependencies`.
+    into it before the service; both may copy `dependencies`. A second image of a service stands in its
+    `folder` too, with a `part_prefix` for its PEXes.
     """
-    folder = f"services.{name}.docker"
+    folder = (folder or f"services/{name}/docker").replace("/", ".")
     libraries = [library or f"services/{name}:lib", *also]
     if healthcheck:
         libraries.append(f"libs/service/clickwatch_service/connected.py:../lib@resolve={resolve}")
     for part in ("deps", "srcs"):
         pex_binary(
-            name=part,
+            name=part_prefix + part,
             dependencies=libraries,
             resolve=resolve,
             include_sources=part == "srcs",
@@ -115,15 +126,15 @@ def image(
     words = ", ".join(f'"{word}"' for word in healthcheck or [])
     docker_image(
         name=name,
-        dependencies=[":deps", ":srcs", *dependencies],
+        dependencies=[f":{part_prefix}deps", f":{part_prefix}srcs", *dependencies],
         instructions=[
             "ARG PYTHON_IMAGE",
             "ARG JRE_IMAGE",
             "FROM $PYTHON_IMAGE AS deps",
-            f"COPY {folder}/deps.pex /deps.pex",
+            f"COPY {folder}/{part_prefix}deps.pex /deps.pex",
             "RUN PEX_TOOLS=1 python3.11 /deps.pex venv --scope=deps --compile /app",
             "FROM $PYTHON_IMAGE AS srcs",
-            f"COPY {folder}/srcs.pex /srcs.pex",
+            f"COPY {folder}/{part_prefix}srcs.pex /srcs.pex",
             "RUN PEX_TOOLS=1 python3.11 /srcs.pex venv --scope=srcs --compile /app",
             *stages,
             "FROM $PYTHON_IMAGE",

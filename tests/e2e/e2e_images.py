@@ -8,10 +8,11 @@ _DIST = Path(os.environ.get("CLICKWATCH_DIST", "."))
 
 
 def service_image(service: str) -> str:
-    """The id of a service's image, as `./pants package` built it."""
+    """The name of a service's image, as `./pants package` built it."""
     info = _DIST / f"services.{service}.docker" / f"{service}.docker-info.json"
-    image_id: str = json.loads(info.read_bytes())["image_id"]
-    return image_id
+    # Its id is not always known to Pants.
+    name: str = json.loads(info.read_bytes())["registries"][0]["tags"][0]["name"]
+    return name
 
 
 def public_image(variable: str) -> str:
