@@ -23,6 +23,13 @@ def bug() -> None:
 
 
 @app.command()
+def work() -> None:
+    print("ready", flush=True)
+    signal.pause()
+    signal.pause()
+
+
+@app.command()
 def wait() -> None:
     stop = stop_on_signals()
     print("ready", flush=True)
@@ -60,6 +67,17 @@ def test_sigterm_lets_the_program_end_in_order() -> None:
 
         assert process.stdout.read() == "stopped in order\n"
         assert process.wait(timeout=60) == 0
+
+
+def test_work_that_knows_no_signal_ends_on_sigterm_as_the_first_process_of_a_container_too() -> None:
+    process = subprocess.Popen([sys.executable, __file__, "work"], stdout=subprocess.PIPE, text=True, env=ENVIRONMENT)
+    assert process.stdout is not None
+    assert process.stdout.readline() == "ready\n"
+
+    process.send_signal(signal.SIGTERM)
+
+    # A handler of ours ran: without one, the status would be -SIGTERM, and the first process would go on.
+    assert process.wait(60) == 128 + signal.SIGTERM
 
 
 if __name__ == "__main__":
