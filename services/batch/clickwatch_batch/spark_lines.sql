@@ -26,7 +26,8 @@ CREATE OR REPLACE TEMPORARY FUNCTION is_absent(json VARIANT) RETURNS BOOLEAN RET
 CREATE OR REPLACE TEMPORARY FUNCTION instant(value STRING) RETURNS TIMESTAMP RETURN
     CASE
         WHEN value RLIKE '^ *[0-9]{4,}-.*(Z|[+-][0-9]{2}:[0-9]{2}|:[0-9]{2}([.][0-9]+)?[+-][0-9]{2}([0-9]{2})?)$'
-        THEN try_cast(value AS TIMESTAMP)
+        -- Spark wants seconds before an offset
+        THEN try_cast(regexp_replace(value, '^([^:]*:[0-9]{2})(Z|[+-].*)$', '$1:00$2') AS TIMESTAMP)
     END;
 
 -- one spelling for each UUID; any other text stands for itself
