@@ -220,7 +220,14 @@ class LakeRows:
 
 
 def drain_ours(
-    stack: BenchStack, backlog: Backlog, trigger: str, name: str, jars: Path, master: str, timeout_seconds: float
+    stack: BenchStack,
+    backlog: Backlog,
+    trigger: str,
+    name: str,
+    jars: Path,
+    master: str,
+    timeout_seconds: float,
+    topic_name: str = _BACKLOG,
 ) -> Draining:
     """Let the streaming service, with an empty checkpoint, lake and database, read the backlog."""
     data, database, alerts, dead_letters = stack.folder / name, name.replace("-", "_"), f"{name}-alerts", f"{name}-dlq"
@@ -229,7 +236,7 @@ def drain_ours(
     process = stack.start_program(
         "streaming",
         "run",
-        KAFKA_TOPIC=_BACKLOG,
+        KAFKA_TOPIC=topic_name,
         ALERTS_TOPIC=alerts,
         DLQ_TOPIC=dead_letters,
         DATABASE_URL=url,

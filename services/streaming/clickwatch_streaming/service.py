@@ -18,6 +18,16 @@ from py4j.protocol import Py4JError  # type: ignore[import-untyped]
 from pyspark.errors import StreamingQueryException
 from pyspark.sql import SparkSession
 from pyspark.sql.streaming.query import StreamingQuery
+from tenacity import (
+    RetryCallState,
+    Retrying,
+    retry_if_exception_type,
+    sleep_using_event,
+    stop_after_delay,
+    stop_any,
+    stop_when_event_set,
+    wait_exponential,
+)
 
 from clickwatch_streaming import lake
 from clickwatch_streaming.backlog import unread_messages
@@ -49,7 +59,7 @@ def run(settings: Settings, stop: threading.Event, say: Callable[[str], None]) -
     spark_java_home()
     topics = (settings.kafka_topic, settings.dead_letter_topic, settings.alerts_topic)
     partitions = wait_for_topics(settings.kafka_bootstrap_servers, topics, settings.wait_timeout, stop)
-    registry, schema_id = _ready_registry(settings)
+    registry, schema_id = _ready_registry(settings, stop)
     if stop.is_set():
         return
     try:
@@ -81,12 +91,26 @@ def _spark(settings: Settings, topic_partitions: int) -> Iterator[SparkSession]:
         log.info("Spark stopped")
 
 
-def _ready_registry(settings: Settings) -> tuple[Registry, int]:
+def _ready_registry(settings: Settings, stop: threading.Event) -> tuple[Registry, int]:
+    """The registry once it answers and has our schema of alerts, and the id of that (0 once `stop` is set)."""
     registry = Registry(settings.schema_registry_url)
+
+    def say(state: RetryCallState) -> None:
+        log.info("waiting for the schemas to be registered", address=registry.url)
+
     try:
         registry.wait(settings.wait_timeout.total_seconds(), lambda line: log.info(line))
-        return registry, registry.id_of(ALERTS, 1)
+        return registry, Retrying(
+            retry=retry_if_exception_type(NotRegistered),
+            stop=stop_any(stop_after_delay(settings.wait_timeout.total_seconds()), stop_when_event_set(stop)),
+            wait=wait_exponential(multiplier=0.5, max=5),
+            sleep=sleep_using_event(stop),
+            before_sleep=say,
+            reraise=True,
+        )(registry.id_of, ALERTS, 1)
     except (RegistryUnavailable, NotRegistered) as error:
+        if stop.is_set():
+            return registry, 0
         raise UserError(str(error)) from None
 
 
