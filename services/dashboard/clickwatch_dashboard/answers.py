@@ -250,6 +250,7 @@ class Gate(BaseModel):
     warn_at: float | None
     fail_at: float | None
     verdict: Literal["pass", "warn", "fail"]
+    note: str
 
 
 class DayTrust(BaseModel):

@@ -52,12 +52,10 @@ class Dashboard:
         return httpx2.get(f"{self.url}{path}", timeout=PATIENCE_SECONDS, **options)  # type: ignore[arg-type]
 
 
-def database(postgres_url: str, name: str) -> str:
-    """A new database with the tables of db-migrations, which is started as a program and never imported."""
-    unique = f"{name}_{uuid.uuid4().hex[:8]}"
-    with psycopg.connect(postgres_url, autocommit=True) as server:
-        server.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(unique)))
-    url = urlunsplit(urlsplit(postgres_url)._replace(path=f"/{unique}"))
+@pytest.fixture(scope="session")
+def migrated_url(postgres_url: str) -> str:
+    """A database with the tables of db-migrations, which is started as a program and never imported."""
+    url = _made(postgres_url, "migrated")
     subprocess.run(
         [sys.executable, "-m", "clickwatch_migrations", "upgrade"],
         env={"DATABASE_URL": url, "PYTHONPATH": ":".join(sys.path), "PATH": "/usr/bin"},
@@ -67,6 +65,22 @@ def database(postgres_url: str, name: str) -> str:
     with psycopg.connect(url) as connection:
         connection.execute(sql.SQL("ALTER ROLE clickwatch_reader PASSWORD {}").format(sql.Literal(PASSWORD)))
     return url
+
+
+def copied(migrated_url: str, name: str) -> str:
+    """A new database with the same empty tables."""
+    with psycopg.connect(migrated_url) as connection:
+        template = connection.info.dbname
+    return _made(migrated_url, name, template)
+
+
+def _made(url: str, name: str, template: str = "template1") -> str:
+    unique = f"{name}_{uuid.uuid4().hex[:8]}"
+    create = sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(sql.Identifier(unique), sql.Identifier(template))
+    # A database that somebody is connected to cannot be copied.
+    with psycopg.connect(urlunsplit(urlsplit(url)._replace(path="/postgres")), autocommit=True) as server:
+        server.execute(create)
+    return urlunsplit(urlsplit(url)._replace(path=f"/{unique}"))
 
 
 def as_reader(url: str) -> str:
@@ -106,18 +120,18 @@ def running_dashboard(database_url: str, folder: Path, **variables: str) -> Iter
 
 
 @pytest.fixture(scope="session")
-def shop(postgres_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dashboard]:
+def shop(migrated_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dashboard]:
     """A dashboard of a shop with thirty days; tests only look at it."""
-    url = database(postgres_url, "shop")
+    url = copied(migrated_url, "shop")
     open_shop(url)
     with running_dashboard(url, tmp_path_factory.mktemp("shop")) as dashboard:
         yield dashboard
 
 
 @pytest.fixture
-def empty(postgres_url: str, tmp_path: Path) -> Iterator[Dashboard]:
+def empty(migrated_url: str, tmp_path: Path) -> Iterator[Dashboard]:
     """A dashboard of a database without a row, for a test of its own."""
-    with running_dashboard(database(postgres_url, "empty"), tmp_path) as dashboard:
+    with running_dashboard(copied(migrated_url, "empty"), tmp_path) as dashboard:
         yield dashboard
 
 

@@ -59,8 +59,8 @@ SELECT report_date, metric, '', batch - late + extra, batch, extra - late, -late
  WHERE report_date > %(last)s::date - 7;
 INSERT INTO reconciliation VALUES (%(last)s, 'views', 'product_3', 4990, 5000, -10, -8, 0, 0, -2),
     (%(last)s, 'views', 'product_9', 3301, 3305, -4, -4, 0, 0, 0);
-INSERT INTO quality_gates
-SELECT report_date, gate, measured, warn_at, fail_at, verdict
-  FROM daily_summary, (VALUES ('malformed_share', 0.0005, 0.01, 0.05, 'pass'), ('duplicate_share', 0.0103, 0.01, 0.2, 'warn'),
-            ('volume_against_week', 0.97, 0.5, 0.2, 'pass')) AS gates (gate, measured, warn_at, fail_at, verdict)
+INSERT INTO quality_gates (report_date, gate, measured, warn_at, fail_at, verdict, note)
+SELECT report_date, gate, measured, warn_at, fail_at, verdict, note
+  FROM daily_summary, (VALUES ('malformed_share', 0.0005, 0.01, 0.05, 'pass', ''), ('duplicate_share', 0.0103, 0.01, 0.2, 'warn', 'more than usual: is a producer sending twice?'),
+            ('volume_against_week', 0.97, 0.5, 0.2, 'pass', '')) AS gates (gate, measured, warn_at, fail_at, verdict, note)
  WHERE report_date > %(last)s::date - 7;

@@ -5,7 +5,7 @@ import re
 import psycopg
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from conftest import Dashboard, Open
+from conftest import Dashboard, Open, as_reader
 from dashboard_shop import raise_alert, yesterday
 from playwright.sync_api import Page, expect
 
@@ -171,7 +171,8 @@ def test_a_database_that_goes_away_is_said_and_its_return_is_seen(
 
     with psycopg.connect(postgres_url, autocommit=True) as server:
         server.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS false")
-        server.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", (name,))
+        with psycopg.connect(as_reader(postgres_url)) as reader:  # who may end the connections of that role
+            reader.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", (name,))
         expect(page.locator("#banner")).to_contain_text("No fresh data")
         expect(page.locator("#pill")).to_have_text("Stale")
         expect(page.locator("#alerts tbody tr")).to_contain_text("101")

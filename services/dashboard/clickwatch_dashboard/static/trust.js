@@ -74,7 +74,7 @@ async function showDay() {
     : [none(`Speed and batch have not been compared for ${day}. A run of its batch does it: `, code(`batch run --date ${day}`))]));
   $("gates").replaceChildren(gates.length
     ? table([["Gate", (gate) => gate.gate.replaceAll("_", " ")], ["Measured", (gate) => number(gate.measured), "n"], ["Warns at", (gate) => number(gate.warn_at), "n"], ["Fails at", (gate) => number(gate.fail_at), "n"],
-      ["Verdict", (gate) => badge(gate.verdict)]], gates, "Quality gates")
+      ["", (gate) => gate.note, "muted wide"], ["Verdict", (gate) => badge(gate.verdict)]], gates, "Quality gates")
     : none(`No gate has judged ${day}.`));
 }
 
