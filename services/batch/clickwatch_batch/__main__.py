@@ -11,7 +11,7 @@ from clickwatch_service import UserError, load_settings, run_cli
 from rich.console import Console
 
 from clickwatch_batch.postgres import ServingLayer
-from clickwatch_batch.report import to_text
+from clickwatch_batch.report import to_json, to_text
 from clickwatch_batch.reports import read_report
 from clickwatch_batch.settings import Settings
 from clickwatch_batch.steps import logged, run_day
@@ -69,10 +69,11 @@ def report(
         date | None,
         typer.Option("--date", parser=_day, metavar="DAY", help="The UTC day, as 2025-06-01; yesterday by default."),
     ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, as report.schema.json describes it.")] = False,
 ) -> None:
     """Print the report of a day that has been analysed."""
-    settings = load_settings(Settings)
-    print(to_text(read_report(settings.reports_dir, day or _yesterday())), end="")
+    found = read_report(load_settings(Settings).reports, day or _yesterday())
+    print(to_json(found) if as_json else to_text(found), end="")
 
 
 def _chosen_days(day: date | None, first: date | None, last: date | None) -> list[date]:

@@ -9,6 +9,8 @@ from itertools import islice
 from typing import NamedTuple
 
 from clickwatch_batch.engine import Engine, Intake
+from clickwatch_batch.quality import Gate, failed
+from clickwatch_batch.reconciliation import Compared
 
 TOP_PRODUCTS = 5
 """How many products the report names (spec, batch layer)."""
@@ -16,6 +18,7 @@ TOP_PRODUCTS = 5
 _ANALYSES = (
     "user_segments",
     "product_performance",
+    "product_events",
     "category_conversion",
     "daily_summary",  # counts what user_segments found
     "revenue_by_currency",
@@ -100,6 +103,9 @@ class DailyReport:
         revenue: by currency.
         top_products: the most viewed, best first.
         categories: by name.
+        gates: the verdicts on the day; none before it is judged.
+        reconciliation: totals, then the products that differ most from the speed layer; empty where there was
+            nothing to compare with.
     """
 
     report_date: date
@@ -111,6 +117,13 @@ class DailyReport:
     revenue: tuple[CurrencyRevenue, ...]
     top_products: tuple[ProductPerformance, ...]
     categories: tuple[CategoryConversion, ...]
+    gates: tuple[Gate, ...] = ()
+    reconciliation: tuple[Compared, ...] = ()
+
+    @property
+    def is_refused(self) -> bool:
+        """Whether a gate keeps the day from being published."""
+        return bool(failed(self.gates))
 
 
 def analyse(engine: Engine) -> None:

@@ -12,6 +12,8 @@ from psycopg.conninfo import conninfo_to_dict
 from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_after_delay, wait_fixed
 
 from clickwatch_batch.daily import CategoryConversion, DailyReport, ProductPerformance, UserSegment
+from clickwatch_batch.quality import HISTORY_DAYS, Gate, Verdict
+from clickwatch_batch.reconciliation import METRICS, Compared
 
 _LOCK_CLASS = 0x6461796C  # "dayl": with the day's number, one publisher a day
 _PAUSE_SECONDS = 0.5
@@ -20,8 +22,13 @@ _DAY_TABLES = {
     "user_segments": ("user_id", "segment"),
     "product_performance": ("product_id", "view_count", "cart_count", "purchase_count", "rank"),
     "category_conversion": ("category", "views", "carts", "purchases", "conversion_rate", "revenue_minor"),
+    "quality_gates": Gate._fields,
+    "reconciliation": Compared._fields,
 }
 """Tables with several rows a day: their columns after report_date, keys first."""
+
+_MAY_BE_NULL = frozenset({"warn_at", "fail_at"})
+"""Columns whose NULLs are alike; only these, because no hash finds rows that are not distinct."""
 
 _SUMMARY_COLUMNS = (
     "total_events",
@@ -74,10 +81,10 @@ class ServingLayer:
             "category_conversion": categories,
         }
         with self._transaction() as cursor:
-            cursor.execute("SELECT pg_advisory_xact_lock(%s, %s)", (_LOCK_CLASS, day.toordinal()))
+            _lock_day(cursor, day)
             changed = 0
-            for table, columns in _DAY_TABLES.items():
-                changed += _replace_day(cursor, table, columns, day, rows[table])
+            for table, its_rows in rows.items():
+                changed += _replace_day(cursor, table, _DAY_TABLES[table], day, its_rows)
             return _replace_summary(cursor, report, changed > 0)
 
     def generated_at(self, day: date) -> datetime:
@@ -96,6 +103,59 @@ class ServingLayer:
             )
         assert isinstance(row[0], datetime)
         return row[0]
+
+    def recent_totals(self, day: date) -> list[int]:
+        """Return the events of each published day among those before a day that its volume is held against."""
+        with self._transaction() as cursor:
+            cursor.execute(
+                "SELECT total_events FROM daily_summary"
+                " WHERE report_date < %(day)s AND report_date >= %(day)s - %(days)s ORDER BY report_date",
+                {"day": day, "days": HISTORY_DAYS},
+            )
+            return [int(str(total)) for (total,) in cursor]
+
+    def replace_gates(self, day: date, gates: Iterable[Gate]) -> None:
+        """Make quality_gates hold these verdicts on a day, in one transaction."""
+        self._replace("quality_gates", day, gates)
+
+    def replace_reconciliation(self, day: date, rows: Iterable[Compared]) -> None:
+        """Make reconciliation hold these rows of a day, in one transaction."""
+        self._replace("reconciliation", day, rows)
+
+    def gates(self, day: date) -> tuple[Gate, ...]:
+        """Return the verdicts on a day."""
+        with self._transaction() as cursor:
+            cursor.execute(
+                "SELECT gate, measured, warn_at, fail_at, verdict, note FROM quality_gates WHERE report_date = %s"
+                " ORDER BY array_position(ARRAY['malformed', 'duplicates', 'volume'], gate), gate",
+                (day,),
+            )
+            found = map(Gate._make, cursor.fetchall())
+            return tuple(gate._replace(verdict=Verdict(gate.verdict)) for gate in found)
+
+    def reconciliation(self, day: date, products: int) -> tuple[Compared, ...]:
+        """Return the totals of a day's reconciliation, then the counts of products that differ most.
+
+        Args:
+            day: the UTC day.
+            products: at most so many of the latter.
+        """
+        with self._transaction() as cursor:
+            cursor.execute(
+                "SELECT metric, product_id, speed_value, batch_value, difference, late, duplicate, quarantined,"
+                " unexplained FROM reconciliation WHERE report_date = %s"
+                " ORDER BY product_id <> '', CASE WHEN product_id <> '' THEN abs(unexplained) END DESC,"
+                " CASE WHEN product_id <> '' THEN abs(difference) END DESC,"
+                " array_position(ARRAY['total_events', 'views', 'carts', 'purchases'], metric), product_id"
+                " LIMIT %s",
+                (day, len(METRICS) + products),
+            )
+            return tuple(map(Compared._make, cursor.fetchall()))
+
+    def _replace(self, table: str, day: date, rows: Iterable[tuple[object, ...]]) -> None:
+        with self._transaction() as cursor:
+            _lock_day(cursor, day)
+            _replace_day(cursor, table, _DAY_TABLES[table], day, rows)
 
     @contextmanager
     def _transaction(self) -> Iterator[Cursor[tuple[object, ...]]]:
@@ -153,6 +213,10 @@ class ServingLayer:
         return f"postgresql://{parts.get('user', '')}@{place}"
 
 
+def _lock_day(cursor: Cursor[tuple[object, ...]], day: date) -> None:
+    cursor.execute("SELECT pg_advisory_xact_lock(%s, %s)", (_LOCK_CLASS, day.toordinal()))
+
+
 def _replace_day(
     cursor: Cursor[tuple[object, ...]],
     table: str,
@@ -166,7 +230,10 @@ def _replace_day(
         "staged": sql.Identifier(f"staged_{table}"),
         "columns": sql.SQL(", ").join(map(sql.Identifier, columns)),
         "same": sql.SQL(" AND ").join(
-            sql.SQL("staged.{0} = kept.{0}").format(sql.Identifier(name)) for name in columns
+            sql.SQL(
+                "staged.{0} IS NOT DISTINCT FROM kept.{0}" if name in _MAY_BE_NULL else "staged.{0} = kept.{0}"
+            ).format(sql.Identifier(name))
+            for name in columns
         ),
     }
     cursor.execute(

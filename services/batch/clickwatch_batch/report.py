@@ -1,6 +1,7 @@
 """A day's report as JSON for programs and as text for people."""
 
 import json
+from collections.abc import Mapping
 from datetime import date, datetime
 from decimal import Decimal
 
@@ -12,14 +13,18 @@ from clickwatch_batch.daily import (
     Dropped,
     ProductPerformance,
 )
+from clickwatch_batch.quality import Gate, Verdict
+from clickwatch_batch.reconciliation import Compared
 
-FORMAT = 1
+FORMAT = 2
+"""Moves where a reader of an older one would go wrong; the shape is in report.schema.json."""
 
 
 def to_json(report: DailyReport) -> str:
     """Return the report as JSON, fields named as in the tables; `from_json` takes it back."""
     document = {
         "format": FORMAT,
+        "status": "refused" if report.is_refused else "accepted",
         "report_date": report.report_date.isoformat(),
         "generated_at": report.generated_at.isoformat(),
         "log_name": report.log_name,
@@ -33,6 +38,8 @@ def to_json(report: DailyReport) -> str:
         "revenue_by_currency": [revenue._asdict() for revenue in report.revenue],
         "top_products": [product._asdict() for product in report.top_products],
         "category_conversion": [category._asdict() for category in report.categories],
+        "quality_gates": [gate._asdict() for gate in report.gates],
+        "reconciliation": [compared._asdict() for compared in report.reconciliation],
     }
     return json.dumps(document, indent=2, ensure_ascii=False, default=float) + "\n"
 
@@ -59,6 +66,8 @@ def from_json(text: str) -> DailyReport:
             categories=tuple(
                 _with_exact_conversion(CategoryConversion(**category)) for category in document["category_conversion"]
             ),
+            gates=tuple(map(_gate, document["quality_gates"])),
+            reconciliation=tuple(Compared(**compared) for compared in document["reconciliation"]),
         )
     except (KeyError, TypeError) as error:
         raise ValueError(f"field {error}") from None
@@ -72,6 +81,7 @@ def to_text(report: DailyReport) -> str:
         f"Clickstream report for {report.report_date} (UTC)",
         "=" * 44,
         "",
+        *(["REFUSED: not published, see the gates below.", ""] if report.is_refused else []),
         _figure("Events", summary.total_events),
         _figure("  views", summary.views),
         _figure("  added to cart", summary.carts),
@@ -104,10 +114,68 @@ def to_text(report: DailyReport) -> str:
         _figure("  duplicate events", dropped.duplicate_events),
         _figure("  malformed lines", dropped.malformed_lines),
         _figure("  events of another day", dropped.other_day_events),
+        *_gates(report.gates),
+        *_reconciliation(report.reconciliation),
         "",
         f"These figures are from {report.generated_at:%Y-%m-%d %H:%M:%S} UTC.",
     ]
     return "\n".join(lines) + "\n"
+
+
+def _gates(gates: tuple[Gate, ...]) -> list[str]:
+    if not gates:
+        return []
+    lines = ["", "Quality gates"]
+    for gate in gates:
+        lines.append(f"  {gate.verdict:<4}  {gate.gate:<12} {_per_cent(gate.measured):>10}   {_limits(gate)}")
+        lines.append(f"        {gate.note}")
+    return lines
+
+
+def _limits(gate: Gate) -> str:
+    limits = (("warns", gate.warn_at), ("fails", gate.fail_at))
+    return ", ".join(f"{what} above {_per_cent(at)}" for what, at in limits if at is not None) or "no limit"
+
+
+def _per_cent(share: Decimal) -> str:
+    return f"{share * 100:.2f} %"
+
+
+def _reconciliation(rows: tuple[Compared, ...]) -> list[str]:
+    if not rows:
+        return ["", "Speed layer: nothing to compare with."]
+    lines = [
+        "",
+        "Speed layer against these figures",
+        f"  {'':<24} {'speed':>12} {'batch':>12} {'difference':>12}",
+    ]
+    for row in rows:
+        label = f"{row.metric} {row.product_id}".strip()
+        lines.append(f"  {label:<24} {row.speed_value:>12,} {row.batch_value:>12,} {row.difference:>+12,}")
+        reasons = {
+            "late": row.late,
+            "duplicate": row.duplicate,
+            "quarantined": row.quarantined,
+            "unexplained": row.unexplained,
+        }
+        told = ", ".join(f"{name} {amount:+,}" for name, amount in reasons.items() if amount)
+        if told:
+            lines.append(f"    {told}")
+    return lines
+
+
+def _gate(document: Mapping[str, object]) -> Gate:
+    gate = Gate(**document)  # type: ignore[arg-type]  # JSON of our own; a wrong field is a TypeError
+    return gate._replace(
+        measured=_decimal(gate.measured),
+        warn_at=None if gate.warn_at is None else _decimal(gate.warn_at),
+        fail_at=None if gate.fail_at is None else _decimal(gate.fail_at),
+        verdict=Verdict(gate.verdict),
+    )
+
+
+def _decimal(number: object) -> Decimal:
+    return Decimal(str(number))
 
 
 def _figure(label: str, value: int) -> str:

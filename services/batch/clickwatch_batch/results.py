@@ -16,12 +16,12 @@ from clickwatch_service import UserError
 
 from clickwatch_batch.daily import CategoryConversion, DailyReport, ProductPerformance, UserSegment
 from clickwatch_batch.engine import Engine
-from clickwatch_batch.replace_file import replacing
 from clickwatch_batch.report import from_json, to_json
+from clickwatch_batch.storage import Location
 
 _FORMAT = 1
 _FIGURES = "figures.json"
-_TABLES = ("user_segments", "product_performance", "category_conversion")
+_TABLES = ("user_segments", "product_performance", "product_events", "category_conversion")
 _ROWS_A_FETCH = 10_000
 
 
@@ -78,7 +78,7 @@ def write_results(folder: Path, engine: Engine, figures: DailyReport) -> Results
         for table, name in results.files.items():
             engine.write(table, folder / name)
         document = {"format": _FORMAT, "files": results.files, "figures": json.loads(to_json(figures))}
-        with replacing(folder / _FIGURES) as out:
+        with Location(str(folder / _FIGURES)).replacing() as out:
             out.write(json.dumps(document, indent=2, ensure_ascii=False) + "\n")
         for file in folder.iterdir():
             if file.name not in (_FIGURES, *results.files.values()):

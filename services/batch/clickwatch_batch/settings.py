@@ -40,6 +40,29 @@ class Source(StrEnum):
     LAKE = "lake"
 
 
+class ReconciliationPolicy(StrEnum):
+    """Whether a day is compared with the speed layer: where that counted it, always, or never."""
+
+    AUTO = "auto"
+    REQUIRED = "required"
+    OFF = "off"
+
+
+class NotifierName(StrEnum):
+    """Who is told of a report: the log alone, readers of e-mail, or a program behind an address."""
+
+    LOG = "log"
+    SMTP = "smtp"
+    WEBHOOK = "webhook"
+
+
+Share = Annotated[float, Field(ge=0, le=1)]
+"""A part of a whole, 0 to 1."""
+
+PositiveDuration = Annotated[Duration, Field(gt=timedelta(0))]
+"""A time that is not nothing."""
+
+
 class Settings(ServiceSettings):
     """What a run needs to know.
 
@@ -54,7 +77,26 @@ class Settings(ServiceSettings):
         spark_master: a Spark master, such as `spark://spark:7077` or `local[*]`; needs the package pyspark.
         database_url: the serving layer, as a role that may write the daily tables.
         wait_timeout: how long to wait for the database.
-        malformed_threshold: the share of lines, 0 to 1, above which a day fails.
+        malformed_warn: the share of lines that are no event, 0 to 1, above which a day is worth a warning.
+        malformed_threshold: the same, above which it is not published.
+        duplicates_warn: the share of events that came again, 0 to 1, above which a day is worth a warning.
+        duplicates_threshold: the same, above which it is not published.
+        volume_warn: how far events may be from the mean of the days before, as a share of it, without a warning.
+        volume_threshold: how far without being kept back; None is any distance.
+        window_duration: length of the speed layer's windows.
+        slide_duration: time between the starts of two of them.
+        reconciliation: whether a day must be compared with the speed layer.
+        reconciliation_threshold: the share of events, 0 to 1, above which an unexplained difference is an error.
+        notifier: who is told of a report.
+        smtp_host: the mail server, for NOTIFIER=smtp.
+        smtp_port: its port.
+        smtp_starttls: whether to speak to it through TLS.
+        smtp_user: who we are to it; None is nobody.
+        smtp_password_file: holds the password of that user.
+        smtp_from: the sender.
+        smtp_to: the receivers, separated by commas.
+        webhook_url: takes the report as JSON, for NOTIFIER=webhook.
+        notify_timeout: when to give up telling.
         duckdb_memory_limit: what DuckDB keeps in memory before it spills, such as `1GB`.
         duckdb_threads: threads DuckDB uses; None is one a core.
         duckdb_temp_dir: where it spills to; None is `spill` in the data folder.
@@ -70,7 +112,26 @@ class Settings(ServiceSettings):
     spark_master: str | None = None
     database_url: Annotated[str, AfterValidator(_postgres_url)] = "postgresql://clickwatch@localhost:5432/clickwatch"
     wait_timeout: Duration = timedelta(seconds=30)
-    malformed_threshold: Annotated[float, Field(ge=0, le=1)] = 0.05
+    malformed_warn: Share | None = 0.01
+    malformed_threshold: Share | None = 0.05
+    duplicates_warn: Share | None = 0.05
+    duplicates_threshold: Share | None = 0.5
+    volume_warn: Annotated[float, Field(ge=0)] | None = 0.5
+    volume_threshold: Annotated[float, Field(ge=0)] | None = None
+    window_duration: PositiveDuration = timedelta(minutes=10)
+    slide_duration: PositiveDuration = timedelta(minutes=5)
+    reconciliation: ReconciliationPolicy = ReconciliationPolicy.AUTO
+    reconciliation_threshold: Share = 0.001
+    notifier: NotifierName = NotifierName.LOG
+    smtp_host: str = "localhost"
+    smtp_port: Annotated[int, Field(ge=1, le=65535)] = 25
+    smtp_starttls: bool = False
+    smtp_user: str | None = None
+    smtp_password_file: Path | None = None
+    smtp_from: str = "clickwatch@localhost"
+    smtp_to: str | None = None
+    webhook_url: Annotated[str, Field(pattern=r"^https?://.+")] | None = None
+    notify_timeout: Duration = timedelta(seconds=30)
     duckdb_memory_limit: Annotated[str, Field(pattern=r"^\d+(\.\d+)? ?[KMGT]i?B$")] = "1GB"
     duckdb_threads: Annotated[int, Field(ge=1)] | None = None
     duckdb_temp_dir: Path | None = None
@@ -102,21 +163,6 @@ class Settings(ServiceSettings):
 
     def _folder(self, chosen: str | None, name: str) -> Location:
         return Location(chosen or str(self.data_dir / name))
-
-    @property
-    def logs_dir(self) -> Path:
-        """The folder of the days' logs."""
-        return self.data_dir / "logs"
-
-    @property
-    def reports_dir(self) -> Path:
-        """The folder of the days' reports."""
-        return self.data_dir / "reports"
-
-    @property
-    def quarantine_dir(self) -> Path:
-        """The folder of lines kept aside."""
-        return self.data_dir / "quarantine"
 
     @property
     def spill_dir(self) -> Path:

@@ -6,7 +6,7 @@ of them may be killed. `run_day` is the five in their order.
 
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import replace
 from datetime import UTC, date, datetime
@@ -20,14 +20,23 @@ from clickwatch_batch.daily import DailyReport
 from clickwatch_batch.engine import Engine, Intake
 from clickwatch_batch.engines import find_input, open_engine, open_source
 from clickwatch_batch.log_file import LogFile, lines_at, refuse_if_changed
+from clickwatch_batch.notifier import chosen_notifier
 from clickwatch_batch.postgres import ServingLayer
+from clickwatch_batch.quality import Gate, Limit, Limits, Verdict, failed, judged
 from clickwatch_batch.quarantine import keep_aside, quarantine_file
-from clickwatch_batch.reports import with_kept_time, write_report
-from clickwatch_batch.results import read_results, write_results
-from clickwatch_batch.settings import Settings
+from clickwatch_batch.reconciliation import METRICS, Reconciliation
+from clickwatch_batch.reports import read_report, with_kept_time, write_report
+from clickwatch_batch.results import Results, read_results, write_results
+from clickwatch_batch.settings import ReconciliationPolicy, Settings
+from clickwatch_batch.speed_layer import NoSpeedData, compared_with_speed_layer
+from clickwatch_batch.storage import Location
 
 Stage = Callable[[str], AbstractContextManager[object]]
 """Says what is being done while the block runs."""
+
+
+_REPORTED_PRODUCTS = 20
+"""How many counts of products that differ from the speed layer a report names."""
 
 
 @contextmanager
@@ -35,6 +44,10 @@ def logged(stage: str) -> Iterator[None]:
     """Say what is being done as a line of the log."""
     structlog.get_logger().info("started_stage", stage=stage)
     yield
+
+
+class Refused(UserError):
+    """A quality gate keeps a day back; the same day again would be kept back again."""
 
 
 def run_day(day: date, settings: Settings, publishes: bool, stage: Stage = logged) -> DailyReport:
@@ -54,8 +67,10 @@ def run_day(day: date, settings: Settings, publishes: bool, stage: Stage = logge
     if publishes:
         publish(day, results, settings, stage)
         reconcile(day, results, settings, stage)
-        return _report(day, results, settings, _serving_layer(settings))
-    return _report(day, results, settings, None)
+        report(day, results, settings, stage)
+    else:
+        _report_without_database(day, results, settings, stage)
+    return read_report(settings.reports, day)
 
 
 def check_input(day: date, settings: Settings) -> str:
@@ -71,7 +86,7 @@ def analyse(day: date, settings: Settings, stage: Stage = logged) -> str:
     """Answer all analyses of a day and return the location of the results.
 
     Raises:
-        UserError: no input, or too many malformed lines; these are kept aside even then.
+        UserError: no input, or none of the day; malformed lines are kept aside even then.
     """
     with stage(f"{day}: looking at the input"):
         source = open_source(day, settings)
@@ -86,8 +101,8 @@ def analyse(day: date, settings: Settings, stage: Stage = logged) -> str:
             if isinstance(source, LogFile):
                 lines = source.lines
                 refuse_if_changed(source)
-                _keep_malformed_lines(engine, source, intake, quarantine_file(settings.quarantine_dir, day))
-                _refuse_bad_log(source, intake, day, settings)
+                _keep_malformed_lines(engine, source, intake, quarantine_file(settings.quarantine, day))
+                _refuse_empty_day(source, intake, day)
             with stage(f"{day}: analysing {intake.events:,} events"):
                 daily.analyse(engine)
                 figures = daily.daily_report(engine, day, source.place.name, lines, intake, datetime.now(UTC))
@@ -98,57 +113,162 @@ def analyse(day: date, settings: Settings, stage: Stage = logged) -> str:
 
 
 def publish(day: date, results: str, settings: Settings, stage: Stage = logged) -> None:
-    """Replace a day in all tables of the database, in one transaction.
+    """Judge a day, and replace it in all tables of the database in one transaction.
 
     Raises:
+        Refused: a quality gate fails; its verdict is stored and reported, and nothing is published.
         UserError: the database does not answer or refuses; nothing of the day is published then.
     """
     found = read_results(results, day)
+    serving_layer = _serving_layer(settings)
+    gates = _judged(found.figures, serving_layer.recent_totals(day), settings)
+    serving_layer.replace_gates(day, gates)
+    _refuse_if_failed(found.figures, gates, settings)
     with stage(f"{day}: publishing {found.figures.summary.total_events:,} events"):
-        _serving_layer(settings).publish(
+        serving_layer.publish(
             found.figures, found.user_segments(), found.product_performance(), found.category_conversion()
         )
 
 
 def reconcile(day: date, results: str, settings: Settings, stage: Stage = logged) -> None:
-    """Compare what the speed layer counted with the day's results."""
-    read_results(results, day)
-
-
-def report(day: date, results: str, settings: Settings) -> str:
-    """Write the report of a day that is published and return its location.
+    """Compare what the speed layer counted with the day's results, and replace the day in table reconciliation.
 
     Raises:
-        UserError: the day is not published, or the report cannot be written.
+        UserError: more is unexplained than RECONCILIATION_THRESHOLD allows, which the table tells of all the
+            same; or there is nothing to compare with, and RECONCILIATION=required.
     """
-    _report(day, results, settings, _serving_layer(settings))
-    return str(settings.reports_dir / f"summary_{day}.json")
+    found = read_results(results, day)
+    serving_layer = _serving_layer(settings)
+    with stage(f"{day}: comparing with the speed layer"):
+        outcome = _compared(found, settings)
+        serving_layer.replace_reconciliation(day, outcome.rows if isinstance(outcome, Reconciliation) else ())
+    _refuse_unexplained(day, outcome, settings)
 
 
-def _report(day: date, results: str, settings: Settings, serving_layer: ServingLayer | None) -> DailyReport:
-    made = read_results(results, day).figures
-    if serving_layer is None:
-        made = with_kept_time(settings.reports_dir, made)
-    else:
-        made = replace(made, generated_at=serving_layer.generated_at(day))
-    text_file = write_report(settings.reports_dir, made)
+def report(day: date, results: str, settings: Settings, stage: Stage = logged) -> str:
+    """Write the report of a day that is published, tell of it, and return its location.
+
+    Raises:
+        UserError: the day is not published, the report cannot be written, or nobody can be told. Repeating
+            the step tells again.
+    """
+    figures = read_results(results, day).figures
+    serving_layer = _serving_layer(settings)
+    made = replace(
+        figures,
+        generated_at=serving_layer.generated_at(day),
+        gates=serving_layer.gates(day),
+        reconciliation=serving_layer.reconciliation(day, _REPORTED_PRODUCTS),
+    )
+    return str(_write_and_tell(made, settings, stage, published=True))
+
+
+def _report_without_database(day: date, results: str, settings: Settings, stage: Stage) -> None:
+    found = read_results(results, day)
+    gates = _judged(found.figures, [], settings)
+    _refuse_if_failed(found.figures, gates, settings)
+    with stage(f"{day}: comparing with the speed layer"):
+        outcome = _compared(found, settings)
+    rows = outcome.rows[: len(METRICS) + _REPORTED_PRODUCTS] if isinstance(outcome, Reconciliation) else ()
+    _refuse_unexplained(day, outcome, settings)
+    made = with_kept_time(settings.reports, replace(found.figures, gates=gates, reconciliation=rows))
+    _write_and_tell(made, settings, stage, published=False)
+
+
+def _write_and_tell(made: DailyReport, settings: Settings, stage: Stage, published: bool) -> Location:
+    notifier = chosen_notifier(settings)
+    json_file = write_report(settings.reports, made)
     structlog.get_logger().info(
         "analysed_day",
-        day=day.isoformat(),
+        day=made.report_date.isoformat(),
         log_lines=made.log_lines,
         total_events=made.summary.total_events,
         **vars(made.dropped),
-        published=serving_layer is not None,
-        report=str(text_file),
+        published=published,
+        report=str(json_file),
     )
-    return made
+    with stage(f"{made.report_date}: telling of the report"):
+        notifier.tell(made)
+    return json_file
+
+
+def _judged(figures: DailyReport, history: Sequence[int], settings: Settings) -> tuple[Gate, ...]:
+    limits = Limits(
+        malformed=Limit(settings.malformed_warn, settings.malformed_threshold),
+        duplicates=Limit(settings.duplicates_warn, settings.duplicates_threshold),
+        volume=Limit(settings.volume_warn, settings.volume_threshold),
+    )
+    dropped = figures.dropped
+    gates = judged(
+        figures.log_lines,
+        dropped.malformed_lines,
+        figures.summary.total_events,
+        dropped.duplicate_events,
+        history,
+        limits,
+    )
+    for gate in gates:
+        if gate.verdict is Verdict.WARN:
+            structlog.get_logger().warning(
+                "warned_by_gate", gate=gate.gate, measured=str(gate.measured), note=gate.note
+            )
+    return gates
+
+
+def _refuse_if_failed(figures: DailyReport, gates: tuple[Gate, ...], settings: Settings) -> None:
+    fails = failed(gates)
+    if not fails:
+        return
+    day = figures.report_date
+    reasons = "; ".join(
+        f"{gate.note} ({gate.measured:.2%}), more than {gate.gate.upper()}_THRESHOLD={gate.fail_at} allows"
+        for gate in fails
+    )
+    seen = f"see {quarantine_file(settings.quarantine, day)}, " if fails[0].gate == "malformed" else ""
+    message = f"{figures.log_name}: {reasons}; {seen}mend the log or raise the threshold; nothing is published"
+    refused = replace(figures, gates=gates)
+    write_report(settings.reports, refused)
+    try:
+        chosen_notifier(settings).tell(refused)
+    except UserError as error:
+        raise Refused(f"{message}; {error}") from None
+    raise Refused(message)
+
+
+def _compared(found: Results, settings: Settings) -> Reconciliation | NoSpeedData:
+    if settings.reconciliation is ReconciliationPolicy.OFF:
+        return NoSpeedData("RECONCILIATION=off")
+    return compared_with_speed_layer(found, settings)
+
+
+def _refuse_unexplained(day: date, outcome: Reconciliation | NoSpeedData, settings: Settings) -> None:
+    if isinstance(outcome, NoSpeedData):
+        if settings.reconciliation is ReconciliationPolicy.REQUIRED:
+            raise UserError(
+                f"{day}: RECONCILIATION=required, but there is nothing to compare with: {outcome.reason}; "
+                "let the speed layer finish the day, or set RECONCILIATION=auto"
+            )
+        structlog.get_logger().warning("skipped_reconciliation", day=day.isoformat(), reason=outcome.reason)
+        return
+    if outcome.unexplained_share > settings.reconciliation_threshold:
+        raise UserError(
+            f"{day}: speed layer and batch differ without a reason in {float(outcome.unexplained_share):.3%} of the "
+            f"events, more than RECONCILIATION_THRESHOLD={settings.reconciliation_threshold:g} allows; see table "
+            "reconciliation and docs/operations.md, or raise the threshold"
+        )
+    structlog.get_logger().info(
+        "reconciled_day",
+        day=day.isoformat(),
+        **{row.metric: row.difference for row in outcome.rows if not row.product_id},
+        unexplained_share=float(outcome.unexplained_share),
+    )
 
 
 def _serving_layer(settings: Settings) -> ServingLayer:
     return ServingLayer(settings.database_url, settings.wait_timeout)
 
 
-def _keep_malformed_lines(engine: Engine, log: LogFile, intake: Intake, file: Path) -> None:
+def _keep_malformed_lines(engine: Engine, log: LogFile, intake: Intake, file: Location) -> None:
     """Write what is malformed to `file`, and make sure that no line is missing from the count."""
     blank_lines = log.lines - intake.lines
     kept = keep_aside(file, lines_at(log, engine.malformed(), blank_lines))
@@ -159,17 +279,10 @@ def _keep_malformed_lines(engine: Engine, log: LogFile, intake: Intake, file: Pa
         )
 
 
-def _refuse_bad_log(log: LogFile, intake: Intake, day: date, settings: Settings) -> None:
-    malformed = log.lines - intake.lines + intake.malformed
-    share = malformed / log.lines
-    if share > settings.malformed_threshold:
-        raise UserError(
-            f"{log.place}: {malformed} of {log.lines} lines are malformed ({share:.2%}), more than "
-            f"MALFORMED_THRESHOLD={settings.malformed_threshold:g} allows; see "
-            f"{quarantine_file(settings.quarantine_dir, day)}, mend the log or raise the threshold"
-        )
+def _refuse_empty_day(log: LogFile, intake: Intake, day: date) -> None:
     if intake.events == 0:
+        malformed = log.lines - intake.lines + intake.malformed
         raise UserError(
             f"{log.place}: no input for {day}, none of its {log.lines} lines is an event of that UTC day "
-            f"({intake.other_day} of other days); bring the day's log there"
+            f"({intake.other_day} of other days, {malformed} malformed); bring the day's log there"
         )

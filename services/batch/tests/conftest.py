@@ -42,5 +42,8 @@ def migrated_url(postgres_url: str) -> str:
 def database_url(migrated_url: str) -> str:
     """The same with empty tables."""
     with psycopg.connect(migrated_url) as connection:
-        connection.execute("TRUNCATE daily_summary, user_segments, product_performance, category_conversion")
+        connection.execute(
+            "TRUNCATE daily_summary, user_segments, product_performance, category_conversion,"
+            " quality_gates, reconciliation"
+        )
     return migrated_url

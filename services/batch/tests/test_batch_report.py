@@ -13,6 +13,8 @@ from clickwatch_batch.daily import (
     Dropped,
     ProductPerformance,
 )
+from clickwatch_batch.quality import Gate, Verdict
+from clickwatch_batch.reconciliation import Compared
 from clickwatch_batch.report import from_json, to_json, to_text
 
 REPORT = DailyReport(
@@ -30,6 +32,28 @@ REPORT = DailyReport(
     categories=(
         CategoryConversion("cameras", 300_000, 80_000, 60_000, Decimal("20.00"), 1),
         CategoryConversion("gaming", 400_000, 120_000, 40_000, Decimal("10.00"), 2),
+    ),
+    gates=(
+        Gate(
+            "malformed",
+            Decimal("0.000002"),
+            Decimal("0.01"),
+            Decimal("0.05"),
+            Verdict.PASS,
+            "2 of 1000010 lines are malformed",
+        ),
+        Gate(
+            "volume",
+            Decimal("0.6"),
+            Decimal("0.5"),
+            None,
+            Verdict.WARN,
+            "1000000 events, 625000 a day in the mean of 7 days before",
+        ),
+    ),
+    reconciliation=(
+        Compared("total_events", "", 999_990, 1_000_000, -10, -9, 0, 0, -1),
+        Compared("views", "product_7", 89_999, 90_000, -1, 0, 0, -1, 0),
     ),
 )
 
@@ -60,6 +84,19 @@ Read 1,000,010 lines of clickstream_2025-06-01.jsonl. Not counted:
   duplicate events                       7
   malformed lines                        2
   events of another day                  1
+
+Quality gates
+  pass  malformed        0.00 %   warns above 1.00 %, fails above 5.00 %
+        2 of 1000010 lines are malformed
+  warn  volume          60.00 %   warns above 50.00 %
+        1000000 events, 625000 a day in the mean of 7 days before
+
+Speed layer against these figures
+                                  speed        batch   difference
+  total_events                  999,990    1,000,000          -10
+    late -9, unexplained -1
+  views product_7                89,999       90,000           -1
+    quarantined -1
 
 These figures are from 2025-06-02 02:00:07 UTC.
 """
@@ -101,7 +138,7 @@ def test_json_takes_the_whole_report_there_and_back() -> None:
     assert from_json(to_json(REPORT)) == REPORT
 
 
-@pytest.mark.parametrize("text", ["", "[]", "{}", '{"format": 2}', to_json(REPORT).replace("buyer_rate", "rate")])
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"format": 1}', to_json(REPORT).replace("buyer_rate", "rate")])
 def test_what_is_no_report_is_refused(text: str) -> None:
     with pytest.raises(ValueError):
         from_json(text)

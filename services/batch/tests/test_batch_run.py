@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from pathlib import Path
 
 import psycopg
@@ -63,7 +64,7 @@ def test_a_rerun_leaves_the_same_tables_and_files(tmp_path: Path, database_url: 
     def outputs() -> list[object]:
         batch(tmp_path, "run", "--date", "2025-06-01", DATABASE_URL=database_url)
         with psycopg.connect(database_url) as connection:
-            tables = ("daily_summary", "user_segments", "product_performance", "category_conversion")
+            tables = ("daily_summary", "user_segments", "product_performance", "category_conversion", "quality_gates")
             found = [connection.execute(f"SELECT xmin::text, t::text FROM {table} t").fetchall() for table in tables]
         return [found, {file.name: file.read_bytes() for file in (tmp_path / "reports").iterdir()}]
 
@@ -109,7 +110,8 @@ def test_malformed_lines_above_the_threshold_fail_the_day_and_publish_nothing(
     tmp_path: Path, database_url: str
 ) -> None:
     write_log(tmp_path / "logs", [*GOOD_DAY[:19], b"{"])
-    write_log(tmp_path / "logs", [*GOOD_DAY[:18], b"{", b""], DAY + timedelta(days=1))
+    next_day = [line(timestamp="2025-06-02T12:00:00Z") for _ in range(18)]
+    write_log(tmp_path / "logs", [*next_day, b"{", b""], DAY + timedelta(days=1))
 
     at_threshold = batch(tmp_path, "run", "--date", "2025-06-01", DATABASE_URL=database_url)
     above = batch(tmp_path, "run", "--date", "2025-06-02", DATABASE_URL=database_url)
@@ -121,15 +123,23 @@ def test_malformed_lines_above_the_threshold_fail_the_day_and_publish_nothing(
     assert str(kept_aside) in said
     assert [json.loads(each)["error"] for each in kept_aside.read_text().splitlines()][1] == "empty line"
     assert not (tmp_path / "reports" / "summary_2025-06-02.json").exists()
+    assert "REFUSED" in (tmp_path / "reports" / "refused_2025-06-02.txt").read_text()
     with psycopg.connect(database_url) as connection:
         assert connection.execute("SELECT report_date::text FROM daily_summary").fetchall() == [("2025-06-01",)]
+        verdicts = connection.execute(
+            "SELECT report_date::text, verdict, measured FROM quality_gates WHERE gate = 'malformed' ORDER BY 1"
+        ).fetchall()
+    assert verdicts == [("2025-06-01", "warn", Decimal("0.05")), ("2025-06-02", "fail", Decimal("0.1"))]
 
 
 @pytest.mark.parametrize(
     ("lines", "reason"),
     [
         ([], "no input for the day, the file is empty"),
-        ([line(timestamp="2025-06-02T00:00:00Z")], "none of its 1 lines is an event of that UTC day (1 of other days)"),
+        (
+            [line(timestamp="2025-06-02T00:00:00Z")],
+            "none of its 1 lines is an event of that UTC day (1 of other days, 0 malformed)",
+        ),
     ],
 )
 def test_a_log_without_an_event_of_the_day_is_no_input(tmp_path: Path, lines: list[bytes], reason: str) -> None:

@@ -22,7 +22,7 @@ COLUMNS = {
     " detected_at updated_at",
     "reconciliation": "report_date metric product_id speed_value batch_value difference late duplicate quarantined"
     " unexplained",
-    "quality_gates": "report_date gate measured warn_at fail_at verdict",
+    "quality_gates": "report_date gate measured warn_at fail_at verdict note",
     "stream_offsets": "consumer topic partition next_offset closed_until",
     "stream_status": "topic updated_at messages_per_second alerts_unread lake_unread newest_event_time closed_until"
     " lake_written_at events duplicates late dead_letters",
@@ -133,7 +133,7 @@ def test_downgrade_keeps_roles_that_another_database_uses(database_url: str) -> 
         "reconciliation VALUES ('2025-06-01', 'views', '', 10, 8, 3, 3, 0, 0, 0)",
         "reconciliation VALUES ('2025-06-01', 'views', '', 10, 8, 2, 1, 0, 0, 0)",
         "reconciliation VALUES ('2025-06-01', 'clicks', '', 10, 8, 2, 2, 0, 0, 0)",
-        "quality_gates VALUES ('2025-06-01', 'malformed', 0.5, 0.1, 0.2, 'bad')",
+        "quality_gates VALUES ('2025-06-01', 'malformed', 0.5, 0.1, 0.2, 'bad', '')",
         "stream_status VALUES ('events', now(), -1, 0, 0, NULL, NULL, NULL, 0, 0, 0, 0)",
         "stream_dead_letters VALUES ('events', 'bad_framing', -1)",
         "window_counts VALUES (now(), 'p', now() + interval '10 min', 'gaming', -1, 0, 0)",

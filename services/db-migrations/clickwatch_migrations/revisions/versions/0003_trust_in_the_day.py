@@ -40,6 +40,7 @@ def upgrade() -> None:
         warn_at     numeric,
         fail_at     numeric,
         verdict     text NOT NULL CHECK (verdict IN ('pass', 'warn', 'fail')),
+        note        text NOT NULL DEFAULT '',
         PRIMARY KEY (report_date, gate)
     );
 
