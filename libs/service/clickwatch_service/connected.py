@@ -1,4 +1,4 @@
-"""A container's health: `python -m clickwatch_service.connected KAFKA_BOOTSTRAP_SERVERS`.
+"""A container's health: `python connected.py KAFKA_BOOTSTRAP_SERVERS`, with nothing but the standard library.
 
 Status 0 where a connection stands to a port that the variable names, else 1.
 """
