@@ -1,9 +1,12 @@
 """Command line of the event contracts."""
 
+import json
+from pathlib import Path
 from typing import Annotated
 
 import typer
 from clickwatch_service import UserError, run_cli
+from confluent_kafka.schema_registry.error import SchemaRegistryError
 
 from clickwatch_events.registry import Registry, RegistryUnavailable
 from clickwatch_events.schemas import NAMES, subject
@@ -24,16 +27,31 @@ def register(
         str, typer.Option("--registry", envvar="SCHEMA_REGISTRY_URL", help="Confluent-compatible API of the registry.")
     ] = "http://localhost:8085/apis/ccompat/v7",
     wait_seconds: Annotated[float, typer.Option(help="How long to wait for the registry.")] = 60,
+    ids_file: Annotated[
+        Path | None, typer.Option("--ids", metavar="FILE", help="Write the ids here too, as JSON.")
+    ] = None,
 ) -> None:
-    """Register every released schema and set each subject to FULL_TRANSITIVE; safe to repeat."""
+    """Register every released schema and set each subject to FULL_TRANSITIVE; safe to repeat.
+
+    For deployment: producers never register, they look ids up.
+    """
     registry = Registry(registry_url)
+    ids: dict[str, dict[str, int]] = {}
     try:
         registry.wait(wait_seconds, say=lambda line: typer.echo(line, err=True))
         for name in NAMES:
-            for version, schema_id in registry.register(name).items():
-                typer.echo(f"{subject(name)} v{version} has id {schema_id}")
+            ids[subject(name)] = {f"v{version}": schema_id for version, schema_id in registry.register(name).items()}
+            for version, schema_id in ids[subject(name)].items():
+                typer.echo(f"{subject(name)} {version} has id {schema_id}")
     except RegistryUnavailable as error:
         raise UserError(str(error)) from None
+    except SchemaRegistryError as error:
+        raise UserError(
+            f"the registry at {registry_url} refuses a schema of {subject(name)} ({error}): "
+            "`./pants run libs/events:schemas -- check --registry …` says why"
+        ) from None
+    if ids_file is not None:
+        ids_file.write_text(json.dumps(ids, indent=2) + "\n", "utf-8")
 
 
 @app.command()

@@ -2,9 +2,9 @@
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final, TypeAlias, cast
+from typing import Any, Final, TypeAlias
 
 from clickwatch_service import UserError
 
@@ -145,6 +145,19 @@ def logical_type(kind: AvroType) -> str | None:
         others = [branch for branch in kind.branches if branch != Primitive("null")]
         return logical_type(others[0]) if len(others) == 1 else None
     return kind.logical if isinstance(kind, Primitive | Fixed) else None
+
+
+def parts(kind: AvroType, path: str) -> Iterator[tuple[Primitive | Enum | Fixed | Record, str]]:
+    """Yield what a type is made of, through unions, arrays and maps, each with its path."""
+    if isinstance(kind, Union):
+        for branch in kind.branches:
+            yield from parts(branch, path)
+    elif isinstance(kind, Array):
+        yield from parts(kind.items, f"{path}[]")
+    elif isinstance(kind, Map):
+        yield from parts(kind.values, f"{path}{{}}")
+    else:
+        yield kind, path
 
 
 def parse_record(text: str) -> Record:
@@ -302,7 +315,7 @@ def _is_primitive_default(name: str, value: Node) -> bool:
         return isinstance(value, bool)
     if name in ("int", "long"):
         bits = 31 if name == "int" else 63
-        return isinstance(value, int) and not isinstance(value, bool) and -(2**bits) <= cast(int, value) < 2**bits
+        return isinstance(value, int) and not isinstance(value, bool) and -(2**bits) <= value < 2**bits
     if name in ("float", "double"):
         return isinstance(value, int | float) and not isinstance(value, bool)
     return isinstance(value, str)

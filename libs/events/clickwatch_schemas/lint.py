@@ -11,18 +11,16 @@ from dataclasses import dataclass
 
 from clickwatch_schemas.avro_types import (
     NO_DEFAULT,
-    Array,
-    AvroType,
     Enum,
     Field,
     Fixed,
-    Map,
     Node,
     Primitive,
     Record,
     Union,
     is_valid_default,
     logical_type,
+    parts,
 )
 
 RULES = {
@@ -101,34 +99,27 @@ class _Lint:
         own = [*_of_named(record, path), *_of_fullname(record, earlier, path)]
         yield from _not_waived(own, record.properties, path)
         for field in record.fields:
-            before = [(version, found) for version, old in earlier if (found := _field(old, field.name)) is not None]
+            before = [(version, same) for version, old in earlier if (same := _field(old, field.name)) is not None]
             field_path = f"{path}.{field.name}" if path else field.name
             absent_from = [version for version, old in earlier if _field(old, field.name) is None]
-            found = [*_of_field(field, before, absent_from, field_path), *self._of_types(field.type, field_path)]
+            found = [*_of_field(field, before, absent_from, field_path), *self._of_types(field, field_path)]
             yield from _not_waived(found, field.properties, field_path)
-            for nested, inner_path in _records_in(field.type, field_path):
+            for nested, inner_path in _records_in(field, field_path):
                 old_nested = [
                     (version, old)
                     for version, old_field in before
-                    for old, _ in _records_in(old_field.type, "")
+                    for old, _ in _records_in(old_field, "")
                     if old.fullname == nested.fullname
                 ]
                 yield from self.record(nested, old_nested, inner_path)
 
-    def _of_types(self, kind: AvroType, path: str) -> Iterator[Complaint]:
-        if isinstance(kind, Union):
-            for branch in kind.branches:
-                yield from self._of_types(branch, path)
-        elif isinstance(kind, Array):
-            yield from self._of_types(kind.items, path)
-        elif isinstance(kind, Map):
-            yield from self._of_types(kind.values, path)
-        elif isinstance(kind, Enum):
-            if kind.fullname not in self._seen:
-                self._seen.add(kind.fullname)
-                yield from _of_enum(kind, path)
-        elif isinstance(kind, Primitive | Fixed):
-            yield from _of_logical_type(kind, path)
+    def _of_types(self, field: Field, path: str) -> Iterator[Complaint]:
+        for part, part_path in parts(field.type, path):
+            if isinstance(part, Enum) and part.fullname not in self._seen:
+                self._seen.add(part.fullname)
+                yield from _of_enum(part, part_path)
+            elif isinstance(part, Primitive | Fixed):
+                yield from _of_logical_type(part, part_path)
 
 
 def _of_named(record: Record | Enum, path: str) -> Iterator[Complaint]:
@@ -151,7 +142,9 @@ def _of_field(field: Field, before: list[tuple[str, Field]], absent_from: list[s
         yield Complaint("doc", path, "no doc: say what it means, with unit and zone where it has one")
     if field.default is NO_DEFAULT:
         if absent_from:
-            yield Complaint("default", path, f"no default, and {', '.join(absent_from)} lacks it: add one such as null")
+            yield Complaint(
+                "default", path, f"no default, and absent in {', '.join(absent_from)}: add one such as null"
+            )
         elif before and before[-1][1].default is not NO_DEFAULT:
             yield Complaint("default", path, f"it had a default in {before[-1][0]}: keep one")
     elif not is_valid_default(field.type, field.default):
@@ -211,16 +204,10 @@ def _not_waived(found: list[Complaint], properties: Mapping[str, Node], path: st
             yield Complaint("waiver", path, f"nothing here breaks {rule}: remove its waiver")
 
 
-def _records_in(kind: AvroType, path: str) -> Iterator[tuple[Record, str]]:
-    if isinstance(kind, Record):
-        yield kind, path
-    elif isinstance(kind, Array):
-        yield from _records_in(kind.items, f"{path}[]")
-    elif isinstance(kind, Map):
-        yield from _records_in(kind.values, f"{path}{{}}")
-    elif isinstance(kind, Union):
-        for branch in kind.branches:
-            yield from _records_in(branch, path)
+def _records_in(field: Field, path: str) -> Iterator[tuple[Record, str]]:
+    for part, part_path in parts(field.type, path):
+        if isinstance(part, Record):
+            yield part, part_path
 
 
 def _field(record: Record, name: str) -> Field | None:
