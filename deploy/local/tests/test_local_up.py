@@ -24,8 +24,8 @@ class Up:
     def __init__(self, folder: Path, *options: str) -> None:
         self.places = DataDir(folder / "var")
         self.output = folder / "up.txt"
-        self.ports = [free_port() for _ in range(4)]
-        options_of_ports = ("--kafka-port", "--registry-port", "--postgres-port", "--dashboard-port")
+        self.ports = [free_port() for _ in range(5)]
+        options_of_ports = ("--kafka-port", "--registry-port", "--postgres-port", "--dashboard-port", "--airflow-port")
         named = zip(options_of_ports, self.ports, strict=True)
         arguments = [f"--data-dir={self.places.folder}", *(f"{option}={port}" for option, port in named), *options]
         self.environment = {
@@ -39,7 +39,7 @@ class Up:
 
     def ask(self, command: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            [*self.command, command], env=self.environment, capture_output=True, text=True, timeout=60, check=False
+            [*self.command, command], env=self.environment, capture_output=True, text=True, timeout=180, check=False
         )
 
     def wait_for(self, text: str, timeout_seconds: float = 180) -> None:
@@ -94,20 +94,34 @@ def started(tmp_path: Path) -> Iterator[Up]:
     up.process.wait()
 
 
-def test_it_shows_alerts_and_yesterday_and_leaves_nothing_after_sigterm(started: Up) -> None:
+@pytest.fixture
+def with_airflow(tmp_path: Path) -> Iterator[Up]:
+    up = Up(tmp_path, "--rate=20", "--airflow")
+    yield up
+    up.process.kill()
+    up.process.wait()
+
+
+def test_it_shows_alerts_yesterday_and_airflow_and_leaves_nothing_after_down(with_airflow: Up) -> None:
+    started = with_airflow
     started.wait_for("everything is up")
     page = httpx2.get(f"http://{HOST}:{started.ports[3]}/health", timeout=60)
     started.wait_for_alert()
     started.wait_for("product_7")
     started.wait_for("Yesterday")
+    dag = f"http://{HOST}:{started.ports[4]}/dags/clickstream_daily_batch  (user admin, password in "
+    started.wait_for(dag, timeout_seconds=300)
     status = started.ask("status").stdout
     second = subprocess.run(started.command, env=started.environment, capture_output=True, text=True, check=False)
-    started.process.send_signal(signal.SIGTERM)
+    down = started.ask("down")
 
-    assert started.process.wait(120) == 0
+    assert (down.returncode, down.stderr) == (0, "")
+    assert started.process.wait(10) == 0
     assert started.left() == []
     assert page.status_code in (200, 503)  # whether it has reached the database yet
     assert "streaming" in status
+    assert "Airflow scheduler" in status
+    assert "simple_auth_manager_passwords.json" in status
     assert "messages behind" in status
     assert second.returncode == 1
     assert "a stack already runs" in second.stderr
@@ -144,3 +158,46 @@ def test_a_duration_that_is_none_is_refused(tmp_path: Path) -> None:
 
     assert up.process.wait(60) == 1
     assert "error: --duration='soon': must be a duration such as" in up.said
+
+
+@pytest.fixture
+def refused(tmp_path: Path) -> Iterator[Up]:
+    """One that ended at once, as its port is taken, on a data folder that holds something."""
+    with socket.socket() as taken:
+        taken.bind((HOST, 0))
+        taken.listen()
+        up = Up(tmp_path, f"--kafka-port={taken.getsockname()[1]}")
+        up.process.wait(60)
+        (up.places.data / "logs").mkdir(parents=True)
+        yield up
+
+
+def _answering(up: Up, answer: str, *options: str) -> subprocess.CompletedProcess[str]:
+    command = [*up.command, *options]
+    return subprocess.run(
+        command, env=up.environment, input=answer, capture_output=True, text=True, timeout=180, check=False
+    )
+
+
+def test_reset_asks_and_after_a_no_deletes_and_starts_nothing(refused: Up) -> None:
+    done = _answering(refused, "n\n", "--reset")
+
+    assert done.returncode == 1
+    assert f"Delete all events, tables and reports in {refused.places.folder}?" in done.stdout
+    assert "error: --reset: nothing was deleted and nothing started" in done.stderr
+    assert (refused.places.data / "logs").exists()
+
+
+@pytest.mark.parametrize(("answer", "options"), [("y\n", ["--reset"]), ("", ["--reset", "--yes"])])
+def test_reset_deletes_all_state_after_a_yes_typed_or_given(refused: Up, answer: str, options: list[str]) -> None:
+    done = _answering(refused, answer, *options)
+
+    assert "in use" in done.stderr
+    assert not (refused.places.data / "logs").exists()
+
+
+def test_down_where_nothing_runs_says_so(refused: Up) -> None:
+    down = refused.ask("down")
+
+    assert down.returncode == 1
+    assert f"error: nothing runs on {refused.places.folder}" in down.stderr
