@@ -190,7 +190,7 @@ def _messages(consumer: Consumer, partitions: int) -> Iterator[Message]:
 def _letter(message: Message) -> StoredLetter:
     headers = {
         name: value.decode(errors="replace") if isinstance(value, bytes) else str(value)
-        for name, value in message.headers() or []
+        for name, value in dict(message.headers() or []).items()
     }
     partition, offset = message.partition(), message.offset()
     assert partition is not None

@@ -3,6 +3,7 @@
 import io
 import json
 from collections.abc import Iterator, Mapping
+from typing import Any
 
 import fastavro
 import fastavro.read
@@ -109,7 +110,7 @@ def _fields(body: bytes, text: str) -> Iterator[str]:
     """Yield a record field by field, up to the one that cannot be read."""
     try:
         schema = json.loads(text)
-        named: dict[str, Schema] = {}
+        named: dict[str, dict[Any, Any]] = {}  # as fastavro types it
         fastavro.parse_schema(json.loads(text), named_schemas=named)
     except (ValueError, fastavro.schema.SchemaParseException) as error:
         yield f"stopped     the schema is no Avro schema: {error}"
@@ -126,13 +127,13 @@ def _fields(body: bytes, text: str) -> Iterator[str]:
         except _UNREADABLE as error:
             yield f"stopped     at field {field['name']}, byte {HEADER_BYTES + before}: {error or type(error).__name__}"
             return
-        yield f"  {field['name']:<18} {read}"
+        yield f"  {field['name']:<18} {read!s}"
     left = len(body) - stream.tell()
     if left:
         yield f"left over   {left} bytes after the last field"
 
 
-def _alone(field_type: object, named: dict[str, Schema]) -> Schema:
+def _alone(field_type: object, named: dict[str, dict[Any, Any]]) -> Schema:
     """Return a field's type as a schema that stands without its record."""
     if isinstance(field_type, str) and field_type in named:
         return named[field_type]

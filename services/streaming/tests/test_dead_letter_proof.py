@@ -231,7 +231,7 @@ class World:
             for file in sorted(self.lake_folder.window_stats.glob("*/*.parquet"))
             for row in pq.ParquetFile(file).read().to_pylist()
         ]
-        found = {
+        found: dict[tuple[str, int], tuple[int, ...]] = {
             (row["product_id"], int(row["window_start"].timestamp() * 1000)): (
                 row["views"],
                 row["carts"],

@@ -11,8 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 from clickwatch_service import UserError
 from clickwatch_service.pseudonyms import Pseudonyms
-from clickwatch_streaming import forget_files
-from clickwatch_streaming.compaction import compact
+from clickwatch_streaming.compaction import compact, exchange
 from clickwatch_streaming.forget_files import forget_in_lake, forget_in_logs, forget_in_results
 from clickwatch_streaming.forgetting import Forgetting, Mode
 from clickwatch_streaming.lake_folder import LakeFolder
@@ -106,21 +105,19 @@ def test_a_sealed_batch_that_was_killed_is_forgotten_before_it_is_published(lake
 
 
 def test_killed_at_any_step_it_is_run_again(lake: LakeFolder, monkeypatch: pytest.MonkeyPatch) -> None:
-    real = forget_files.exchange
-
     def killed_before(one: Path, other: Path) -> None:
         raise KeyboardInterrupt
 
     def killed_after(one: Path, other: Path) -> None:
-        real(one, other)
+        exchange(one, other)
         raise KeyboardInterrupt
 
     for dies in (killed_before, killed_after):
-        monkeypatch.setattr(forget_files, "exchange", dies)
+        monkeypatch.setattr("clickwatch_streaming.forget_files.exchange", dies)
         with pytest.raises(KeyboardInterrupt):
             list(forget_in_lake(lake, forgetting(Mode.PSEUDONYMISE)))
         assert users_in(lake.events).total() == 7
-    monkeypatch.setattr(forget_files, "exchange", real)
+    monkeypatch.undo()
     list(forget_in_lake(lake, forgetting(Mode.PSEUDONYMISE)))
 
     assert users_in(lake.root) == after(Mode.PSEUDONYMISE, 3, user_2=2, user_12=1, user_3=1)
