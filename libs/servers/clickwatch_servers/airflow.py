@@ -109,6 +109,8 @@ class Airflow:
             "API__SECRET_KEY": password(secrets, "api"),
             "API_AUTH__JWT_SECRET": password(secrets, "jwt"),
             "DAG_PROCESSOR__PARSING_PROCESSES": "1",
+            # On a machine that others use too, an answer of the api-server may take longer than the usual 5 s.
+            "WORKERS__EXECUTION_API_TIMEOUT": "60",
             "LOGGING__COLORED_CONSOLE_LOG": "False",
         }
         ours = {f"AIRFLOW__{name}": value for name, value in settings.items()}

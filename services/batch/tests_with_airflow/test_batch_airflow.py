@@ -20,10 +20,11 @@ DAYS = [f"2025-06-0{number}" for number in range(1, 6)]
 LOGIN_ROLES = ("clickwatch_streaming", "clickwatch_batch", "clickwatch_reader", "clickwatch_privacy")
 TABLES = ("daily_summary", "user_segments", "product_performance", "category_conversion")
 IMPATIENT = {
-    "DAG_RETRIES": "2",
     "DAG_RETRY_DELAY": "1 s",
     "AIRFLOW__WORKERS__MIN_HEARTBEAT_INTERVAL": "1",
     "AIRFLOW__SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.2",
+    # Else it would begin with last night, whose log is not there, if that is less than 144 minutes ago.
+    "AIRFLOW__SCHEDULER__USE_JOB_SCHEDULE": "False",
     # A scheduler that is gone is noticed, and its tasks begin anew, after this and not after minutes.
     "AIRFLOW__SCHEDULER__SCHEDULER_HEALTH_CHECK_THRESHOLD": "20",
     "AIRFLOW__SCHEDULER__ORPHANED_TASKS_CHECK_INTERVAL": "3",
