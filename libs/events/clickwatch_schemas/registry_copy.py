@@ -87,9 +87,9 @@ class RegistryCopy:
         if _ids(present) == _ids(subjects):
             return False
         if present:
-            names = ", ".join(subject.name for subject in present)
             raise UserError(
-                f"the registry at {self._url} is not empty ({names}): ids are restored into an empty registry alone"
+                f"the registry at {self._url} is not empty ({len(present)} subjects, such as {present[0].name}): "
+                "ids are restored into an empty registry alone"
             )
         if _APICURIO in self._url:
             self._import_by_apicurio(subjects)
