@@ -1,5 +1,6 @@
 """Dead letters on a real Kafka: each bad message once, whatever the sender dies of."""
 
+import json
 import os
 import signal
 import subprocess
@@ -7,14 +8,17 @@ import sys
 import uuid
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 from clickwatch_service import UserError
+from clickwatch_streaming.__main__ import app
 from clickwatch_streaming.dead_letter_list import counts_by_reason
 from clickwatch_streaming.dead_letters import DeadLetter, DeadLetterTopic
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, Message, TopicPartition
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
+from typer.testing import CliRunner
 
 ARRIVED = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 
@@ -121,3 +125,41 @@ def test_a_missing_topic_is_named(kafka_bootstrap: str) -> None:
         pytest.raises(UserError, match="no-such-topic"),
     ):
         topic.source_partitions()
+
+
+def test_the_commands_count_show_export_and_replay(
+    kafka_bootstrap: str, topics: tuple[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in (
+        ("KAFKA_BOOTSTRAP_SERVERS", kafka_bootstrap),
+        ("KAFKA_TOPIC", topics[0]),
+        ("SCHEMA_REGISTRY_URL", "http://127.0.0.1:1"),
+        ("DATA_DIR", str(tmp_path)),
+    ):
+        monkeypatch.setenv(name, value)
+    with DeadLetterTopic(kafka_bootstrap, *topics) as topic:
+        topic.send([*letters(0, 3), DeadLetter("empty_value", 1, 4, ARRIVED, None, None, None)], {0: 4, 1: 5})
+
+    def dlq(*arguments: str) -> str:
+        done = CliRunner().invoke(app, ["dlq", *arguments])
+        assert done.exit_code == 0, done.output
+        return done.stdout
+
+    assert [line.split()[:3] for line in dlq("list", "--by", "day").splitlines()] == [
+        ["1", "bad_framing", "2026-03-01"],
+        ["1", "empty_value", "2026-03-01"],
+        ["2", "in", topics[1]],
+    ]
+    shown = dlq("show", "0:0")
+    assert f"{topics[0]} partition 0 offset 3" in shown
+    assert "76 61 6c 75 65" in shown
+    dlq("export", "--to", str(tmp_path / "letters.jsonl"))
+    exported = [json.loads(line) for line in (tmp_path / "letters.jsonl").read_text().splitlines()]
+    assert [(one["offset"], one["value_base64"]) for one in exported] == [(3, "dmFsdWU="), (4, None)]
+    assert dlq("export", "--at", "0:0", "--format", "binary") == "value"
+    assert dlq("replay").split()[:4] == ["0", "sent", "to", topics[0]]
+    assert dlq("replay", "--at", "0:0", "--force").split()[0] == "1"
+
+    (sent,) = read(kafka_bootstrap, topics[0], 1)
+    assert (sent.key(), sent.value()) == (b"key", b"value")
+    assert dict(sent.headers() or []) == {"replayed_from": b"0:0", "replays": b"1"}

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import NamedTuple
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from clickwatch_events import Event, EventType, HotWindow
@@ -15,6 +16,7 @@ from clickwatch_events.registry import NotRegistered, RegistryUnavailable
 from clickwatch_events.schemas import EVENTS, schema_text
 from clickwatch_service import UserError
 from clickwatch_service.pseudonyms import Pseudonyms
+from clickwatch_streaming.compaction import compact
 from clickwatch_streaming.dead_letters import DeadLetter
 from clickwatch_streaming.lake import Lake
 from clickwatch_streaming.lake_batch import BatchWriter, Rules
@@ -310,6 +312,34 @@ def test_a_schema_registered_while_running_is_read_from_the_next_message_on(worl
         (0, "unknown_schema_id"),
         (2, "unknown_schema_id"),
     ]
+
+
+def test_files_of_a_release_that_wrote_fewer_columns_are_read(world: World) -> None:
+    day = world.folder.events / "event_date=2026-03-01"
+    day.mkdir(parents=True)
+    at = datetime.fromtimestamp(NOON_MS / 1000, UTC)
+    old = {
+        "timestamp": [at, at],
+        "event_id": [event(number, NOON_MS).event_id for number in (1, 2)],
+        "user_id": ["user_1"] * 2,
+        "product_id": ["product_1"] * 2,
+        "product_category": ["laptops"] * 2,
+        "event_type": ["view", "purchase"],
+        "late_at": pa.nulls(2, pa.timestamp("us", "UTC")),
+    }
+    pq.write_table(pa.table(old), day / "batch-0000000000-00.parquet")
+    world.log.event(1, 0)
+    world.log.event(3, 0, kind="add_to_cart")
+    world.log.event(4, 60)
+    world.log.event(5, 60, partition=1)
+
+    world.take()
+    list(compact(world.folder))
+
+    assert world.event_numbers() == [1, 2, 3, 4, 5]
+    assert world.windows()["product_1", 0] == (1, 1, 1, 3)
+    offsets = {str(row["event_id"])[-1]: row["kafka_offset"] for row in world.events()}
+    assert (offsets["1"], offsets["3"]) == (None, 1)
 
 
 def test_while_the_registry_is_away_known_ids_go_on_and_unknown_ones_are_parked(world: World) -> None:
