@@ -71,6 +71,7 @@ class SparkEngine:
         """Use a session made by `connect`; tables are temporary views in it."""
         self._session = session
         self._kept: dict[str, DataFrame] = {}
+        self._is_log = False
 
     def close(self) -> None:
         """Free what the cluster keeps of the day."""
@@ -81,6 +82,7 @@ class SparkEngine:
 
     def load(self, source: DaySource, day: date) -> Intake:
         """Read a day into table `events` (see `Engine`)."""
+        self._is_log = isinstance(source, LogFile)
         try:
             if isinstance(source, LogFile):
                 return self._load_log(source.place, day)
@@ -93,7 +95,7 @@ class SparkEngine:
 
     def malformed(self) -> Iterator[int]:
         """Yield the places of malformed lines, ascending (see `Engine`)."""
-        if "lines" not in self._kept:
+        if not self._is_log:
             return
         lines_before = 0
         first: dict[int, tuple[int, int]] = {}  # block: its first n, and how many lines there are before it

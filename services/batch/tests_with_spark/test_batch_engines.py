@@ -53,7 +53,7 @@ def spark() -> Iterator[SparkSession]:
         "spark.driver.bindAddress": "127.0.0.1",
         "spark.driver.host": "127.0.0.1",
         "spark.driver.memory": "1g",
-        "spark.sql.shuffle.partitions": "2",
+        "spark.sql.shuffle.partitions": "1",
         "spark.sql.files.maxPartitionBytes": "400000",
         "spark.plugins": "org.apache.spark.sql.connect.SparkConnectPlugin",
         "spark.connect.grpc.binding.address": "127.0.0.1",
@@ -239,7 +239,7 @@ def test_a_log_of_only_the_five_business_fields_is_analysed(engine: Engine, tmp_
     assert_every_row(engine, recount(lines))
 
 
-@settings(max_examples=3, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=2, deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.lists(raw_lines, min_size=60, max_size=120))
 def test_spark_judges_any_lines_as_a_recount_does(spark: SparkSession, lines: list[bytes]) -> None:
     expected = recount([line(), *lines])
