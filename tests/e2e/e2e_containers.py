@@ -13,10 +13,11 @@ if "DOCKER_HOST" not in os.environ:
     os.environ.setdefault("TESTCONTAINERS_CONNECTION_MODE", "docker_host")
     os.environ.setdefault("TESTCONTAINERS_HOST_OVERRIDE", "127.0.0.1")
 
-import docker
+from docker.client import DockerClient
 from docker.errors import DockerException, NotFound
 from docker.models.containers import Container
 from testcontainers.core.container import DockerContainer
+from testcontainers.core.exceptions import ContainerStartException
 from testcontainers.core.network import Network
 
 LABEL = "clickwatch-e2e"
@@ -25,7 +26,7 @@ LABEL = "clickwatch-e2e"
 def why_no_docker() -> str | None:
     """One line when no Docker answers, and the remedy."""
     try:
-        docker.from_env(timeout=10).ping()
+        DockerClient.from_env(timeout=10).ping()
     except DockerException as error:
         reason = str(error).splitlines()[0]
         return (
@@ -50,6 +51,7 @@ class Containers:
         command: list[str] | None = None,
         ports: dict[int, int] | None = None,
         volumes: dict[Path, str] | None = None,
+        tmpfs: dict[str, str] | None = None,
         **options: Any,  # of Docker's own client
     ) -> Container:
         """Start a container that others on the network find by its name.
@@ -61,6 +63,7 @@ class Containers:
             command: arguments after the image's entry point.
             ports: its ports, each with that of 127.0.0.1 where it answers.
             volumes: folders of this machine, each with where it sees them.
+            tmpfs: places in memory, each with its mount options.
             options: such as read_only.
         """
         made = (
@@ -76,6 +79,7 @@ class Containers:
             made.ports[str(inside)] = ("127.0.0.1", outside)  # type: ignore[assignment]  # as Docker's client takes it
         for folder, place in (volumes or {}).items():
             made.with_volume_mapping(folder, place, "rw")
+        made.tmpfs.update(tmpfs or {})
         key = name
         while key in self._started:
             stem, _, number = key.partition("-again-")
@@ -94,7 +98,7 @@ class Containers:
         for name, container in self._started.items():
             try:
                 (folder / f"{name}.log").write_bytes(container.get_wrapped_container().logs(timestamps=True))
-            except (DockerException, AttributeError) as error:
+            except (DockerException, ContainerStartException) as error:
                 (folder / f"{name}.log").write_text(f"no output: {error}\n")
 
     def remove(self) -> None:

@@ -10,7 +10,7 @@ from clickwatch_ledger import Pipeline
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 from docker.models.containers import Container
-from e2e_containers import Containers
+from e2e_containers import LABEL, Containers
 from e2e_images import service_image
 from e2e_servers import KAFKA_INSIDE, REGISTRY_INSIDE, Servers
 
@@ -60,6 +60,10 @@ class Services:
         status = container.wait(timeout=300)["StatusCode"]
         assert status == 0, f"{service} ended with {status}:\n{container.logs(tail=40).decode(errors='replace')}"
 
+    def started_last(self, service: str) -> Container:
+        """Return the container of a service that was started last."""
+        return next(one for one in reversed(self.started) if one.labels[LABEL] == service)
+
     def start(self, service: str, *arguments: str) -> Container:
         """Start a program and return at once."""
         container = self._containers.start(
@@ -83,5 +87,6 @@ def _create_topics(pipeline: Pipeline) -> None:
         NewTopic(pipeline.dead_letters_topic, 1),
         NewTopic(pipeline.alerts_topic, 1, config={"cleanup.policy": "compact"}),
     ]
-    for made in AdminClient({"bootstrap.servers": pipeline.bootstrap}).create_topics(topics).values():
+    admin = AdminClient({"bootstrap.servers": pipeline.bootstrap})
+    for made in admin.create_topics(topics).values():
         made.result(60)

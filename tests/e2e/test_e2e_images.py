@@ -3,7 +3,8 @@
 What was sent is in the simulator's ledger; what must be seen is in `LedgerComparison`.
 """
 
-from collections.abc import Iterator
+import math
+import os
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from time import monotonic
@@ -30,7 +31,7 @@ def services(containers: Containers, servers: Servers, tmp_path_factory: pytest.
 
 
 @pytest.fixture(scope="module")
-def outcome(services: Services, servers: Servers) -> Iterator[Outcome]:
+def outcome(services: Services, servers: Servers) -> Outcome:
     """Four parts of a day: all well; the broker restarted; the database paused, and streaming killed meanwhile."""
     pipeline = services.pipeline
     streaming = services.start("streaming", "run")
@@ -54,8 +55,7 @@ def outcome(services: Services, servers: Servers) -> Iterator[Outcome]:
 
     ledger = Ledger(ledgers)
     eventually(pipeline.visible, when_through(ledger), lambda: require_running(streaming))
-    yield Outcome(pipeline, ledger, DAY, services.analyse)
-    streaming.kill()
+    return Outcome(pipeline, ledger, DAY, services.analyse)
 
 
 def _simulate(services: Services, part: int) -> Path:
@@ -78,7 +78,23 @@ def test_every_service_ran_locked_down(outcome: Outcome, services: Services) -> 
     outcome.analyse(outcome.day)
 
     for container in services.started:
-        host, image = container.attrs["HostConfig"], container.attrs["Config"]
-        assert host["ReadonlyRootfs"] is True
-        assert host["CapDrop"] == ["ALL"]
-        assert image["User"].partition(":")[0] not in ("", "root", "0")
+        assert container.attrs["HostConfig"]["ReadonlyRootfs"] is True
+        assert container.attrs["HostConfig"]["CapDrop"] == ["ALL"]
+        assert container.attrs["Config"]["User"].partition(":")[0] not in ("", "root", "0")
+
+
+def test_sigterm_ends_a_service_in_order_within_ten_seconds(outcome: Outcome, services: Services) -> None:
+    streaming = services.started_last("streaming")
+    simulator = services.start("simulator", "stream")
+    assert eventually(lambda: simulator.logs() != b"", True, lambda: require_running(simulator))
+
+    assert _exit_status(streaming) == 0
+    assert _exit_status(simulator) == 0
+
+
+def _exit_status(container: Container) -> int:
+    """Of what was asked to end, and is killed after ten seconds of a machine as busy as it has cores."""
+    crowd = max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))
+    container.stop(timeout=math.ceil(10 * crowd))
+    status: int = container.wait()["StatusCode"]
+    return status
