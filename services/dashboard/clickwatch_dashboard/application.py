@@ -78,7 +78,7 @@ def application(settings: Settings) -> FastAPI:
     app.add_exception_handler(psycopg.Error, _say_down)
     app.add_middleware(GZipMiddleware, minimum_size=1000, compresslevel=4)
     app.add_middleware(
-        Access,  # type: ignore[arg-type]
+        Access,
         sessions=sessions,
         only_loopback=settings.is_on_loopback,
     )

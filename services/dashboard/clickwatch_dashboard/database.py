@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from functools import cache
 from importlib.resources import files
-from typing import Any, LiteralString, cast
+from typing import Any, LiteralString
 
 from psycopg import AsyncConnection, IsolationLevel
 from psycopg.rows import DictRow, dict_row
@@ -24,7 +24,7 @@ _WAIT_SECONDS = 3.0
 def sql(name: str) -> LiteralString:
     """Return the text of `sql/NAME.sql`."""
     # It ships with the package, as a literal would.
-    return cast(LiteralString, (files("clickwatch_dashboard") / "sql" / f"{name}.sql").read_text("utf-8"))
+    return (files("clickwatch_dashboard") / "sql" / f"{name}.sql").read_text("utf-8")
 
 
 async def connect(database_url: str) -> AsyncConnection[DictRow]:

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from importlib.resources import files
-from typing import LiteralString, NamedTuple, cast
+from typing import LiteralString, NamedTuple
 
 import psycopg
 
@@ -145,4 +145,4 @@ def time_of(epoch_ms: int) -> datetime:
 @cache
 def _sql(name: str) -> LiteralString:
     # It ships with the package, as a literal would.
-    return cast(LiteralString, (files("clickwatch_streaming") / "sql" / f"{name}.sql").read_text("utf-8"))
+    return (files("clickwatch_streaming") / "sql" / f"{name}.sql").read_text("utf-8")
