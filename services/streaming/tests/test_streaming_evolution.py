@@ -89,24 +89,32 @@ class Service:
     """The streaming service, one process after the other on the same folders."""
 
     def __init__(self, folder: Path, environment: dict[str, str]) -> None:
-        self._log = folder / "streaming.log"
+        self._folder = folder
+        self._starts = 0
         self._environment = {**os.environ, **environment, "PYTHONPATH": os.pathsep.join(sys.path)}
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self, program: str) -> None:
+        # A file for each, because the JVM of one that was killed may write a little longer.
+        self._starts += 1
         with self._log.open("wb") as log:
             self._process = subprocess.Popen(
                 [sys.executable, "-c", program, "run"], env=self._environment, stdout=log, stderr=log
             )
 
-    def wait_to_say(self, what: str) -> None:
-        def said() -> bool:
-            text = self._log.read_text(errors="replace")
-            assert self._process is not None
-            assert self._process.poll() is None, text[-3000:]
-            return what in text
+    @property
+    def _log(self) -> Path:
+        return self._folder / f"streaming-{self._starts}.log"
 
-        until(said)
+    def said(self) -> str:
+        """Return what the service has said since its start; an error if it has ended."""
+        text = self._log.read_text(errors="replace")
+        assert self._process is not None
+        assert self._process.poll() is None, text[-3000:]
+        return text
+
+    def wait_to_say(self, what: str) -> None:
+        until(lambda: what in self.said())
 
     def end(self, number: signal.Signals) -> None:
         if self._process is not None:
@@ -175,6 +183,7 @@ class World(NamedTuple):
     lake: LakeFolder
 
     def lake_rows(self) -> list[dict[str, object]]:
+        self.service.said()
         files = sorted(self.lake.events.glob("*/*.parquet"))
         return [row for file in files for row in pq.ParquetFile(file).read().to_pylist()]
 
