@@ -14,7 +14,7 @@ export function el(tag, attributes = {}, ...children) {
 }
 
 const whole = new Intl.NumberFormat("en-GB", { maximumFractionDigits: 0 });
-const compact = new Intl.NumberFormat("en-GB", { notation: "compact", maximumSignificantDigits: 4 });
+const compact = new Intl.NumberFormat("en-US", { notation: "compact", maximumSignificantDigits: 4 });
 const two = new Intl.NumberFormat("en-GB", { minimumFractionDigits: 2, maximumFractionDigits: 2 });
 export const count = (n) => (n === null || n === undefined ? "–" : whole.format(n));
 export const short = (n) => (Math.abs(n) >= 1e6 ? compact.format(n) : whole.format(n));
