@@ -66,6 +66,10 @@ class BatchTables:
         """Write the messages that are no events by a fault of theirs."""
         self._database.execute(_sql("dead_letters"), {"file": str(file)})
 
+    def write_dead_letter_events(self, folder: Path) -> None:
+        """Write which events are among the dead letters, in a folder for each day of Kafka's time."""
+        self._database.execute(_sql("dead_letter_events"), {"folder": str(folder)})
+
     def write_parked(self, file: Path) -> None:
         """Write the messages that wait for the registry."""
         self._database.execute(_sql("parked"), {"file": str(file)})

@@ -84,6 +84,8 @@ class BatchWriter:
                 tables.write_parked(self.folder.staged_parked(batch_id))
             if summary.dead_letters:
                 tables.write_dead_letters(staging / DEAD_LETTERS)
+                tables.write_dead_letter_events(staging / "dead_letter_events")
+                self.folder.lay_out(batch_id, self.folder.dead_letters, staging / "dead_letter_events")
             newest_ms = _newer(previous.newest_ms, summary.newest_ms)
             heartbeat_ms = max(filter(None, (previous.heartbeat_ms, summary.heartbeat_ms)), default=None)
             closed_before_ms = self._closed_before(previous, summary)

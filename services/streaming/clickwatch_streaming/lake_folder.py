@@ -2,6 +2,7 @@
 
     lake/events/event_date=YYYY-MM-DD/batch-0000000012-00.parquet          readers list these
     lake/window_stats/window_date=YYYY-MM-DD/batch-0000000012-00.parquet   and these
+    lake/dead_letters/kafka_date=YYYY-MM-DD/batch-0000000012-00.parquet    and these
     lake/_batches/0000000012.json      the record of a batch that is complete
     lake/_staging/0000000012/          a batch in the making; `sealed.json` in it says that all is written
     lake/_parked/0000000012.parquet    messages up to that batch that wait for the registry
@@ -54,6 +55,11 @@ class LakeFolder:
     def window_stats(self) -> Path:
         """Every closed window, by the UTC day of its start."""
         return self.root / "window_stats"
+
+    @property
+    def dead_letters(self) -> Path:
+        """Which events are among the dead letters, by the day of Kafka's time."""
+        return self.root / "dead_letters"
 
     @property
     def staging(self) -> Path:

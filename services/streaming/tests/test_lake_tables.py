@@ -189,3 +189,24 @@ def _epoch_ms(time: object) -> int | None:
         return None
     assert isinstance(time, datetime)
     return (time - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(milliseconds=1)
+
+
+def test_dead_letters_that_hold_an_event_are_told_by_its_id_and_by_no_user(tmp_path: Path) -> None:
+    noon = at(0)
+    rows = [
+        {"event_id": f"id-{reason}", "user_id": "user_1", "product_id": "p", "event_type": "view", "timestamp": noon}
+        | {"kafka_partition": 0, "kafka_offset": offset, "kafka_timestamp": noon, "bad_reason": reason}
+        for offset, reason in enumerate([None, "future_timestamp", "unknown_event_type", "bad_framing"])
+    ]
+    (tmp_path / "decoded").mkdir()
+    pq.write_table(pa.Table.from_pylist(rows, DECODED), tmp_path / "decoded" / "part.parquet")
+
+    with BatchTables(tmp_path / "scratch") as tables:
+        tables.set_decoded([tmp_path / "decoded"])
+        tables.write_dead_letter_events(tmp_path / "out")
+
+    (day,) = (tmp_path / "out").iterdir()
+    found = pq.read_table(next(day.glob("*.parquet")), partitioning=None)
+    assert day.name == f"kafka_date={noon:%Y-%m-%d}"
+    assert sorted(found["event_id"].to_pylist()) == ["id-future_timestamp", "id-unknown_event_type"]
+    assert "user_id" not in found.column_names
