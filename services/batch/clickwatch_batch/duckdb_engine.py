@@ -26,7 +26,7 @@ class DuckDBEngine:
 
         Args:
             spill_dir: where it puts what does not fit into memory; the caller removes it.
-            memory_limit: what it keeps in memory, such as `1GB`.
+            memory_limit: what it keeps in memory, such as `512MB`.
             threads: how many it uses; None is one a core.
         """
         config: dict[str, str | bool | int | float | list[str]] = {

@@ -97,7 +97,7 @@ class Settings(ServiceSettings):
         smtp_to: the receivers, separated by commas.
         webhook_url: takes the report as JSON, for NOTIFIER=webhook.
         notify_timeout: when to give up telling.
-        duckdb_memory_limit: what DuckDB keeps in memory before it spills, such as `1GB`.
+        duckdb_memory_limit: what DuckDB keeps in memory before it spills, such as `512MB`.
         duckdb_threads: threads DuckDB uses; None is one a core.
         duckdb_temp_dir: where it spills to; None is `spill` in the data folder.
     """
@@ -132,7 +132,7 @@ class Settings(ServiceSettings):
     smtp_to: str | None = None
     webhook_url: Annotated[str, Field(pattern=r"^https?://.+")] | None = None
     notify_timeout: Duration = timedelta(seconds=30)
-    duckdb_memory_limit: Annotated[str, Field(pattern=r"^\d+(\.\d+)? ?[KMGT]i?B$")] = "1GB"
+    duckdb_memory_limit: Annotated[str, Field(pattern=r"^\d+(\.\d+)? ?[KMGT]i?B$")] = "512MB"
     duckdb_threads: Annotated[int, Field(ge=1)] | None = None
     duckdb_temp_dir: Path | None = None
 
