@@ -14,7 +14,7 @@ SELECT report_date, category, sum(view_count), sum(cart_count), sum(purchase_cou
  GROUP BY report_date, category;
 
 INSERT INTO user_segments
-SELECT day::date, 'user_' || n, CASE WHEN (n * 7919 + extract(doy FROM day)::bigint * 31) %% 100
+SELECT day::date, 'user_' || n, CASE WHEN (n::bigint * 7919 + extract(doy FROM day)::bigint * 31) %% 100
             < 58 + 9 * sin(extract(dow FROM day) * 0.9) THEN 'buyer' ELSE 'window_shopper' END
   FROM generate_series(%(first)s::date, %(last)s::date, interval '1 day') AS day, generate_series(1, %(users)s) AS n;
 

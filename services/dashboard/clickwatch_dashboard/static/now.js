@@ -107,8 +107,8 @@ function render(fresh = new Set()) {
 function newRow(alert, key, isFresh) {
   const open = el("button", { type: "button", class: "link id" }, alert.product_id);
   open.addEventListener("click", () => choose(alert.product_id));
-  const row = el("tr", {}, el("td", {}, open), el("td", { class: "wide" }), el("td", { class: "wide" }, `${time(alert.window_start)}–${time(alert.window_end)}`),
-    el("td", { class: "n" }), el("td", { class: "n" }), el("td", { class: "n age" }), el("td", {}));
+  const row = el("tr", {}, el("td", {}, open), el("td", {}), el("td", { class: "wide" }), el("td", { class: "wide" }, `${time(alert.window_start)}–${time(alert.window_end)}`),
+    el("td", { class: "n" }), el("td", { class: "n" }), el("td", { class: "n age" }));
   row.dataset.detected = alert.detected_at;
   if (isFresh) row.classList.add("fresh");
   rows.set(key, row);
@@ -117,11 +117,11 @@ function newRow(alert, key, isFresh) {
 
 function fill(row, alert) {
   const cells = row.cells;
-  setText(cells[1], alert.product_category);
-  setText(cells[3], count(alert.views));
-  setText(cells[4], count(alert.purchases));
-  setText(cells[5], age(alert.detected_at));
-  if (cells[6].textContent !== alert.status) cells[6].replaceChildren(badge(alert.status));
+  setText(cells[2], alert.product_category);
+  setText(cells[4], count(alert.views));
+  setText(cells[5], count(alert.purchases));
+  setText(cells[6], age(alert.detected_at));
+  if (cells[1].textContent !== alert.status) cells[1].replaceChildren(badge(alert.status));
   row.classList.toggle("retracted", alert.status === "retracted");
   row.classList.toggle("chosen", alert.product_id === chosen);
 }
@@ -135,7 +135,7 @@ function fillCategories() {
 
 setInterval(() => {
   const now = Date.now();
-  for (const row of rows.values()) setText(row.cells[5], age(row.dataset.detected, now));
+  for (const row of rows.values()) setText(row.cells[6], age(row.dataset.detected, now));
   renderStatus();
 }, 1000);
 setInterval(render, 30000);
