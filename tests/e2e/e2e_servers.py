@@ -14,6 +14,9 @@ from docker.models.containers import Container
 from e2e_containers import Containers
 from e2e_images import public_image
 
+PATIENCE_SECONDS = 600
+"""For what takes seconds, on a machine that does much else."""
+
 KAFKA_INSIDE = "kafka:19092"
 REGISTRY_INSIDE = "http://registry:8080/apis/ccompat/v7"
 _KAFKA = {
@@ -95,7 +98,7 @@ def start_servers(containers: Containers) -> Servers:
     return servers
 
 
-def wait_until(ready: Callable[[], bool], container: Container, timeout_seconds: float = 120) -> None:
+def wait_until(ready: Callable[[], bool], container: Container, timeout_seconds: float = PATIENCE_SECONDS) -> None:
     """Return once it is ready; fail with the end of its log when it ends instead, or at the deadline."""
     assert eventually(ready, True, lambda: require_running(container), timeout_seconds), _log_end(container)
 

@@ -12,7 +12,7 @@ from confluent_kafka.cimpl import NewTopic
 from docker.models.containers import Container
 from e2e_containers import LABEL, Containers
 from e2e_images import service_image
-from e2e_servers import KAFKA_INSIDE, REGISTRY_INSIDE, Servers
+from e2e_servers import KAFKA_INSIDE, PATIENCE_SECONDS, REGISTRY_INSIDE, Servers
 
 _DATA = "/data"
 
@@ -57,7 +57,7 @@ class Services:
     def run(self, service: str, *arguments: str) -> None:
         """Run a program that does one thing and ends."""
         container = self.start(service, *arguments)
-        status = container.wait(timeout=300)["StatusCode"]
+        status = container.wait(timeout=PATIENCE_SECONDS)["StatusCode"]
         assert status == 0, f"{service} ended with {status}:\n{container.logs(tail=40).decode(errors='replace')}"
 
     def started_last(self, service: str) -> Container:

@@ -15,7 +15,7 @@ from clickwatch_ledger.comparison import MISHAPS, LedgerComparison
 from clickwatch_ledger.pipeline import when_through
 from docker.models.containers import Container
 from e2e_containers import Containers
-from e2e_servers import Servers, kafka_answers, require_running, wait_until
+from e2e_servers import PATIENCE_SECONDS, Servers, kafka_answers, require_running, wait_until
 from e2e_services import Services
 
 YESTERDAY = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0) - timedelta(days=1)
@@ -54,7 +54,7 @@ def outcome(services: Services, servers: Servers) -> Outcome:
     servers.postgres.unpause()
 
     ledger = Ledger(ledgers)
-    eventually(pipeline.visible, when_through(ledger), lambda: require_running(streaming))
+    eventually(pipeline.visible, when_through(ledger), lambda: require_running(streaming), PATIENCE_SECONDS)
     return Outcome(pipeline, ledger, DAY, services.analyse)
 
 
@@ -65,9 +65,7 @@ def _simulate(services: Services, part: int) -> Path:
 
 
 def _next_alert(pipeline: Pipeline, before: datetime | None, streaming: Container) -> None:
-    assert eventually(lambda: pipeline.last_alert_change() != before, True, lambda: require_running(streaming)), (
-        "no alert changed"
-    )
+    wait_until(lambda: pipeline.last_alert_change() != before, streaming)
 
 
 class TestTheImages(LedgerComparison):
@@ -85,8 +83,9 @@ def test_every_service_ran_locked_down(outcome: Outcome, services: Services) -> 
 
 def test_sigterm_ends_a_service_in_order_within_ten_seconds(outcome: Outcome, services: Services) -> None:
     streaming = services.started_last("streaming")
+    before = services.pipeline.end_offset(services.pipeline.topic)
     simulator = services.start("simulator", "stream")
-    assert eventually(lambda: simulator.logs() != b"", True, lambda: require_running(simulator))
+    wait_until(lambda: services.pipeline.end_offset(services.pipeline.topic) > before, simulator)
 
     assert _exit_status(streaming) == 0
     assert _exit_status(simulator) == 0
