@@ -26,7 +26,7 @@ events AS (
         sum(sum(lake_rows)) OVER of_id AS lake_rows,
         sum(sum(log_lines)) OVER of_id AS log_lines
     FROM sides
-    GROUP BY ALL
+    GROUP BY event_id, product_id, event_type
     WINDOW of_id AS (PARTITION BY event_id)
 )
 

@@ -19,7 +19,7 @@ from clickwatch_batch.engines import open_source
 from clickwatch_batch.quarantine import quarantine_file
 from clickwatch_batch.reconciliation import Counted, Reconciliation, reconciled
 from clickwatch_batch.results import Results
-from clickwatch_batch.settings import Settings, Source
+from clickwatch_batch.settings import ReconciliationPolicy, Settings, Source
 from clickwatch_batch.storage import Location
 
 _DAY = timedelta(days=1)
@@ -73,6 +73,9 @@ def _why_not_ready(day: date, settings: Settings) -> str | None:
     windows = settings.lake / "window_stats" / f"window_date={day}"
     if not _parquet_files(windows):
         return f"{windows} holds no windows: the speed layer did not count that day into this lake"
+    before = settings.lake / "events" / f"event_date={day - _DAY}"
+    if settings.reconciliation is ReconciliationPolicy.AUTO and not _parquet_files(before):
+        return f"{before} holds no events: the speed layer may have begun within {day}, and counted a part of it"
     records = [file for file in (settings.lake / "_batches").files() if file.name.endswith(".json")]
     closed_until_ms = json.loads(records[-1].read_text())["closed_until_ms"] if records else None
     if closed_until_ms is None or closed_until_ms < _ms(day) + _DAY // _MS:

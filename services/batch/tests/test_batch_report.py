@@ -1,9 +1,12 @@
 """The report as JSON and as text."""
 
 import json
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from decimal import Decimal
+from importlib.resources import files
 
+import jsonschema  # type: ignore[import-untyped]  # brings no types
 import pytest
 from clickwatch_batch.daily import (
     CategoryConversion,
@@ -136,6 +139,26 @@ def test_json_holds_plain_numbers_under_the_names_of_the_tables() -> None:
 
 def test_json_takes_the_whole_report_there_and_back() -> None:
     assert from_json(to_json(REPORT)) == REPORT
+
+
+@pytest.mark.parametrize("verdict", [Verdict.WARN, Verdict.FAIL])
+def test_json_is_as_the_published_schema_says(verdict: Verdict) -> None:
+    schema = json.loads((files("clickwatch_batch") / "report.schema.json").read_text("utf-8"))
+    report = replace(REPORT, gates=(REPORT.gates[0], REPORT.gates[1]._replace(verdict=verdict)))
+
+    document = json.loads(to_json(report))
+
+    jsonschema.Draft202012Validator.check_schema(schema)
+    jsonschema.Draft202012Validator(schema).validate(document)
+    assert document["status"] == ("refused" if verdict is Verdict.FAIL else "accepted")
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.Draft202012Validator(schema).validate({**document, "surprise": 1})
+
+
+def test_a_refused_day_says_so_first() -> None:
+    refused = replace(REPORT, gates=(REPORT.gates[0]._replace(verdict=Verdict.FAIL),))
+
+    assert "REFUSED: not published" in to_text(refused).splitlines()[3]
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"format": 1}', to_json(REPORT).replace("buyer_rate", "rate")])
