@@ -14,6 +14,7 @@ import httpx2
 from clickwatch_service import UserError
 
 _APICURIO = "/apis/ccompat/"
+_FOUND_OR_NOT = (httpx2.codes.OK, httpx2.codes.NOT_FOUND)
 
 
 @dataclass(frozen=True)
@@ -61,11 +62,14 @@ class RegistryCopy:
         Raises:
             UserError: the registry does not answer, or a schema refers to another.
         """
-        return [self._subject(name) for name in sorted(self._get("/subjects"))]
+        return [self._subject(name) for name in sorted(self._names())]
 
     def takes(self, subject: str, text: str) -> bool | None:
         """Tell whether a subject would take a schema as its next version; None where there is no such subject."""
-        if subject not in self._get("/subjects"):
+        if (
+            self._send("GET", f"/subjects/{subject}/versions", None, _FOUND_OR_NOT).status_code
+            == httpx2.codes.NOT_FOUND
+        ):
             return None
         path = f"/compatibility/subjects/{subject}/versions"
         answer = self._send("POST", path, {"schema": text}, (httpx2.codes.OK, httpx2.codes.UNPROCESSABLE_CONTENT))
@@ -73,7 +77,7 @@ class RegistryCopy:
 
     def level(self, subject: str) -> str | None:
         """Return a subject's own compatibility level, if it has one."""
-        answer = self._send("GET", f"/config/{subject}", None, (httpx2.codes.OK, httpx2.codes.NOT_FOUND))
+        answer = self._send("GET", f"/config/{subject}", None, _FOUND_OR_NOT)
         level = answer.json().get("compatibilityLevel") if answer.status_code == httpx2.codes.OK else None
         return str(level) if level else None
 
@@ -98,6 +102,13 @@ class RegistryCopy:
         if _ids(self.subjects()) != _ids(subjects):
             raise UserError(f"the registry at {self._url} gave other ids than the export has: do not use it")
         return True
+
+    def _names(self) -> list[str]:
+        """Return the names of all subjects: Apicurio lists no more than 1,000 at once, others know no pages."""
+        names: dict[str, None] = {}
+        while page := [name for name in self._get(f"/subjects?offset={len(names)}&limit=1000") if name not in names]:
+            names |= dict.fromkeys(page)
+        return list(names)
 
     def _subject(self, name: str) -> Subject:
         versions = []

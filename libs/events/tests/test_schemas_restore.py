@@ -91,6 +91,20 @@ def test_a_registry_that_ignores_the_ids_is_called_out() -> None:
         copy_of(Ignorant()).restore(SUBJECTS)
 
 
+def test_a_registry_that_lists_its_subjects_by_pages_is_read_whole() -> None:
+    class Paged(Confluent):
+        def answer(self, request: httpx2.Request) -> httpx2.Response:
+            if request.url.path == "/subjects":
+                first = int(request.url.params["offset"])
+                return httpx2.Response(200, json=list(self.versions)[first : first + 1])
+            return super().answer(request)
+
+    registry = Paged()
+    copy_of(registry).restore(SUBJECTS)
+
+    assert copy_of(registry).subjects() == SUBJECTS
+
+
 def test_an_export_is_read_back_as_it_was() -> None:
     assert from_json(to_json(SUBJECTS)) == SUBJECTS
 
