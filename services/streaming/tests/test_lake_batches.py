@@ -80,7 +80,10 @@ class Sinks:
         self._done: dict[int, int] = defaultdict(int)
 
     def send_letters(self, letters: Iterable[DeadLetter], next_offsets: Mapping[int, int]) -> int:
-        new = [letter for letter in letters if letter.kafka_offset >= self._done[letter.kafka_partition]]
+        if all(self._done[partition] >= offset for partition, offset in next_offsets.items()):
+            return 0
+        done = self._done
+        new = [one for one in letters if one.was_parked or one.kafka_offset >= done[one.kafka_partition]]
         self.letters += new
         self._done.update(next_offsets)
         return len(new)
