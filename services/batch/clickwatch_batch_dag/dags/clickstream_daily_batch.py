@@ -7,6 +7,7 @@ Tasks hand each other locations, never data, and import what is heavy when they 
 from datetime import date, datetime
 
 from airflow.sdk import DAG, Context, CronPartitionTimetable, Param, get_current_context, task
+from airflow.sdk.exceptions import AirflowFailException
 from clickwatch_batch.settings import Settings
 from clickwatch_batch_dag.chosen_day import chosen_day
 from clickwatch_batch_dag.settings import DagSettings
@@ -58,7 +59,11 @@ def publish(results: str) -> str:
     """Replace the day in all tables, in one transaction."""
     from clickwatch_batch import steps
 
-    steps.publish(_day(), results, load_settings(Settings))
+    try:
+        steps.publish(_day(), results, load_settings(Settings))
+    except steps.Refused as refused:
+        # The same day again would be refused again, and told of again.
+        raise AirflowFailException(str(refused)) from None
     return results
 
 
