@@ -3,6 +3,7 @@
 import re
 import uuid
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import date, timedelta
 from importlib.resources import files
 from pathlib import Path
@@ -114,15 +115,18 @@ class SparkEngine:
 
     def keep(self, name: str, query: str) -> None:
         """Keep what a query answers as table `name` (see `Engine`)."""
-        self._keep(name, self._session.sql(query))
+        with _explained(name):
+            self._keep(name, self._session.sql(query))
 
     def rows(self, name: str) -> Iterator[tuple[object, ...]]:
         """Yield the rows of a kept table (see `Engine`)."""
-        return map(tuple, self._kept[name].toLocalIterator())
+        with _explained(name):
+            yield from map(tuple, self._kept[name].toLocalIterator())
 
     def write(self, name: str, file: Path) -> None:
         """Write a kept table as Parquet (see `Engine`)."""
-        pq.write_table(self._kept[name].toArrow(), file)
+        with _explained(name):
+            pq.write_table(self._kept[name].toArrow(), file)
 
     def _load_log(self, log: Location, day: date) -> Intake:
         raw = self._session.read.text(_address(log), lineSep="\n")
@@ -166,6 +170,16 @@ class SparkEngine:
         frame.persist()
         frame.createOrReplaceTempView(name)
         self._kept[name] = frame
+
+
+@contextmanager
+def _explained(name: str) -> Iterator[None]:
+    try:
+        yield
+    except PySparkException as error:
+        raise UserError(
+            f"{name}: Spark gave no answer ({_reason(error)}); see that the cluster is well and run the day again"
+        ) from error
 
 
 def _is_client_only() -> bool:

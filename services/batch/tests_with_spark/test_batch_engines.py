@@ -267,7 +267,7 @@ def test_a_thin_client_makes_the_report_that_duckdb_makes(spark: SparkSession, t
             env={**environment, **variables},
             capture_output=True,
             text=True,
-            timeout=240,
+            timeout=400,
             check=False,
         )
         assert done.returncode == 0, done.stderr[-3000:]
