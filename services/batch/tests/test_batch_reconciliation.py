@@ -8,13 +8,15 @@ from fractions import Fraction
 from pathlib import Path
 
 import duckdb
+import psycopg
 import pytest
 from batch_days import DAY, line, write_log
 from clickwatch_batch.reconciliation import METRICS, Compared, Counted, Reconciliation, reconciled
 from clickwatch_batch.results import read_results
 from clickwatch_batch.settings import Settings
 from clickwatch_batch.speed_layer import NoSpeedData, compared_with_speed_layer
-from clickwatch_batch.steps import analyse
+from clickwatch_batch.steps import analyse, publish, reconcile, report
+from clickwatch_service import UserError
 
 MIDNIGHT = datetime(2025, 6, 1, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
@@ -200,6 +202,41 @@ def test_windows_that_do_not_lie_side_by_side_are_not_compared(shop: Shop) -> No
 
     assert isinstance(outcome, NoSpeedData)
     assert "SLIDE_DURATION" in outcome.reason
+
+
+def test_what_is_unexplained_fails_the_step_after_its_rows_are_stored(shop: Shop, database_url: str) -> None:
+    shop.logged("lost", 500, product="lost")
+    shop.compared()
+    chosen = Settings.model_validate(
+        {"data_dir": shop.data_dir, "database_url": database_url, "reconciliation": "required"}
+    )
+    results = str(shop.data_dir / "results" / DAY.isoformat())
+    publish(DAY, results, chosen)
+
+    def stored() -> list[tuple[object, ...]]:
+        with psycopg.connect(database_url) as connection:
+            return connection.execute(
+                "SELECT metric, product_id, difference, unexplained, xmin::text FROM reconciliation ORDER BY 1, 2"
+            ).fetchall()
+
+    with pytest.raises(
+        UserError, match=r"without a reason in 1.923% of the events, more than RECONCILIATION_THRESHOLD"
+    ):
+        reconcile(DAY, results, chosen)
+    first = stored()
+    reconcile(DAY, results, chosen.model_copy(update={"reconciliation_threshold": 0.02}))
+
+    assert [row[:4] for row in first] == [
+        ("carts", "", 0, 0),
+        ("purchases", "", 0, 0),
+        ("total_events", "", -1, -1),
+        ("total_events", "lost", -1, -1),
+        ("views", "", -1, -1),
+        ("views", "lost", -1, -1),
+    ]
+    assert stored() == first
+    report(DAY, results, chosen)
+    assert "unexplained -1" in (shop.data_dir / "reports" / f"summary_{DAY}.txt").read_text()
 
 
 def test_one_too_many_does_not_make_up_for_one_too_few() -> None:
