@@ -330,7 +330,7 @@ def test_files_of_a_release_that_wrote_fewer_columns_are_read(world: World) -> N
         "event_type": ["view", "purchase"],
         "late_at": pa.nulls(2, pa.timestamp("us", "UTC")),
     }
-    pq.write_table(pa.table(old), day / "batch-0000000000-00.parquet")
+    pq.write_table(pa.table(old), day / "compacted-of-old.parquet")
     world.log.event(1, 0)
     world.log.event(3, 0, kind="add_to_cart")
     world.log.event(4, 60)
