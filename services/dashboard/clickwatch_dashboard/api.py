@@ -246,7 +246,7 @@ async def products(
 async def product_names(
     database: Asked, search: Text = "", limit: Annotated[int, Query(ge=1, le=50)] = 10
 ) -> answers.ProductSuggestions:
-    """Ids that hold a text: of products in the last two days' windows, else of the last day's."""
+    """Ids that hold a text: of products in the last hour's windows, else of the last day's."""
     names = [row["product_id"] for row in await database.rows("products_live", search=search, limit=limit)]
     if not names:
         names = [product.product_id for product in (await products(database, None, search, limit, 0)).products]

@@ -9,7 +9,16 @@ SELECT
     status,
     detected_at,
     updated_at,
-    count(*) OVER () AS total
+    (
+        -- Apart, so that a page of rows is read by the index and not after a sort of all.
+        SELECT count(*)
+        FROM flash_sale_alerts
+        WHERE (%(status)s::text IS NULL OR status = %(status)s)
+            AND (%(category)s::text IS NULL OR product_category = %(category)s)
+            AND (%(product)s::text IS NULL OR product_id = %(product)s)
+            AND (%(since)s::timestamptz IS NULL OR window_start >= %(since)s)
+            AND (%(until)s::timestamptz IS NULL OR window_start < %(until)s)
+    ) AS total
 FROM flash_sale_alerts
 WHERE (%(status)s::text IS NULL OR status = %(status)s)
     AND (%(category)s::text IS NULL OR product_category = %(category)s)
