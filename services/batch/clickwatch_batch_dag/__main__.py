@@ -1,7 +1,6 @@
 """Airflow's own command line, with the DAG in it: `airflow.pex scheduler`, `airflow.pex dags list`."""
 
 import os
-import sys
 from collections.abc import MutableMapping
 from pathlib import Path
 
@@ -22,8 +21,8 @@ def main() -> None:
     # Airflow reads its settings when it is imported.
     from airflow.__main__ import main as airflow
 
-    airflow()
+    airflow()  # type: ignore[no-untyped-call]  # Airflow gives it no types
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -146,7 +146,7 @@ def _prepare(folder: Path, postgres: Postgres) -> None:
         "DATA_DIR": str(folder / "data"),
         "PGPASSFILE": str(folder / "pgpass"),
     }
-    jobs = [("db-migrations", "upgrade")]
+    jobs: list[tuple[str, ...]] = [("db-migrations", "upgrade")]
     troubles = ("--duplicates=0.02", "--poison=0.005")
     for day in DAYS:
         ledger = f"--ledger={folder / f'ledger-{day}.json'}"
