@@ -2,7 +2,6 @@
 
 import json
 import uuid
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from fractions import Fraction
 from pathlib import Path
@@ -99,7 +98,7 @@ def write_lake(shop: Shop, closed_until: timedelta) -> None:
 
 
 @pytest.fixture
-def shop(tmp_path: Path) -> Iterator[Shop]:
+def shop(tmp_path: Path) -> Shop:
     made = Shop(tmp_path)
     for minute in range(0, 1440, 30):
         made.event(minute)
