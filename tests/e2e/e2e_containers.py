@@ -14,8 +14,9 @@ if "DOCKER_HOST" not in os.environ:
     os.environ.setdefault("TESTCONTAINERS_HOST_OVERRIDE", "127.0.0.1")
 
 from docker.client import DockerClient
-from docker.errors import DockerException, NotFound
+from docker.errors import APIError, DockerException, NotFound
 from docker.models.containers import Container
+from tenacity import retry, retry_if_exception_type, retry_if_not_exception_type, stop_after_delay, wait_fixed
 from testcontainers.core.container import DockerContainer
 from testcontainers.core.exceptions import ContainerStartException
 from testcontainers.core.network import Network
@@ -105,5 +106,14 @@ class Containers:
         """Remove all containers with their volumes, and the network."""
         for container in reversed(self._started.values()):
             with contextlib.suppress(NotFound):
-                container.stop()
+                _removed(container)
         self._network.remove()
+
+
+_is_not_gone = retry_if_exception_type(APIError) & retry_if_not_exception_type(NotFound)
+
+
+# On a busy machine the kernel may take longer to bury a killed process than Docker waits.
+@retry(retry=_is_not_gone, wait=wait_fixed(1), stop=stop_after_delay(60), reraise=True)
+def _removed(container: DockerContainer) -> None:
+    container.stop()
