@@ -105,7 +105,7 @@ def time_paint(browser: Browser, base: str, rounds: int) -> dict[str, list[float
     taken: dict[str, list[float]] = {}
     for path in ("/", "/day", "/trust", "/products"):
         for _ in range(rounds):
-            context = browser.new_context()
+            context = browser.new_context(bypass_csp=True)
             page = context.new_page()
             page.goto(base + path)
             page.wait_for_function("performance.getEntriesByName('first-contentful-paint').length > 0")
@@ -117,7 +117,8 @@ def time_paint(browser: Browser, base: str, rounds: int) -> dict[str, list[float
 
 def time_alerts(browser: Browser, base: str, url: str, pages: int, probes: int) -> list[float]:
     """Seconds from the insertion of each probe to its row in each page."""
-    context = browser.new_context()
+    # Waiting for a condition is an `eval` in the page, which our policy forbids.
+    context = browser.new_context(bypass_csp=True)
     opened = []
     for _ in range(pages):
         page = context.new_page()
