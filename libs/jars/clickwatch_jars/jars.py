@@ -61,7 +61,8 @@ def _artifact(line: str) -> Artifact:
     parts = line.split(":")
     if len(parts) != 3 or not all(parts):
         raise UserError(f"{line!r}: must be group:name:version, such as org.apache.kafka:kafka-clients:3.9.2")
-    return Artifact(*parts)
+    group, name, version = parts
+    return Artifact(group, name, version)
 
 
 def fetched_jars(name: str, artifacts: tuple[Artifact, ...], java: Java, ivy: Path | None = None) -> Path:
