@@ -26,7 +26,8 @@ def run() -> None:
     settings = load_settings(Settings)
     web = application(settings)
     family = socket.AF_INET6 if ":" in settings.dashboard_host else socket.AF_INET
-    with socket.socket(family, socket.SOCK_STREAM) as listener:
+    # Only of a socket that says it is TCP does asyncio send small answers at once (TCP_NODELAY).
+    with socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP) as listener:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             listener.bind((settings.dashboard_host, settings.dashboard_port))
