@@ -210,7 +210,8 @@ def test_engines_agree_on_awkward_lines_and_their_places(engine: Engine, tmp_pat
     first, other = "0b5e64c6-3c0a-4f3e-9f5d-6d3f2a1b0c9d", "evt-17"
     lines += [line(event_id=name, user_id=f"by {name}") for name in (first, other, first.upper(), other, first)]
     lines.remove(MALFORMED["half a surrogate"][0])  # which Python takes for text
-    expected = recount(lines)
+    # A UUID in capitals is the same one, which a recount does not know.
+    expected = recount(raw.replace(first.upper().encode(), first.encode()) for raw in lines)
 
     intake = engine.load(log_of(tmp_path, lines), DAY)
     engine.keep("seen", "SELECT user_id, product_id FROM events")
