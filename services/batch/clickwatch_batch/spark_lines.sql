@@ -5,17 +5,17 @@
 CREATE OR REPLACE TEMPORARY FUNCTION string_value(json VARIANT) RETURNS STRING RETURN
     CASE
         WHEN schema_of_variant(json) = 'STRING'
-            AND octet_length(variant_get(json, '$', 'string')) <= 1024
-            AND NOT contains(variant_get(json, '$', 'string'), char(0))
-        THEN variant_get(json, '$', 'string')
+            AND octet_length(try_variant_get(json, '$', 'string')) <= 1024
+            AND NOT contains(try_variant_get(json, '$', 'string'), char(0))
+        THEN try_variant_get(json, '$', 'string')
     END;
 
 -- whole numbers of at most 15 digits
 CREATE OR REPLACE TEMPORARY FUNCTION whole_number(json VARIANT) RETURNS BIGINT RETURN
     CASE
         WHEN schema_of_variant(json) = 'BIGINT'
-            AND variant_get(json, '$', 'bigint') BETWEEN -999999999999999 AND 999999999999999
-        THEN variant_get(json, '$', 'bigint')
+            AND try_variant_get(json, '$', 'bigint') BETWEEN -999999999999999 AND 999999999999999
+        THEN try_variant_get(json, '$', 'bigint')
     END;
 
 -- not there, or null

@@ -29,7 +29,7 @@ from clickwatch_batch.spark_engine import SparkEngine, connect
 from clickwatch_batch.storage import Location
 from clickwatch_jars.java import spark_java_home
 from clickwatch_service import UserError
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from pyspark.sql import SparkSession
 
@@ -240,7 +240,8 @@ def test_a_log_of_only_the_five_business_fields_is_analysed(engine: Engine, tmp_
     assert_every_row(engine, recount(lines))
 
 
-@settings(max_examples=2, deadline=None, suppress_health_check=list(HealthCheck))
+# Looking for a smaller example would take minutes.
+@settings(max_examples=2, deadline=None, phases=[Phase.generate], suppress_health_check=list(HealthCheck))
 @given(st.lists(raw_lines, min_size=60, max_size=120))
 def test_spark_judges_any_lines_as_a_recount_does(spark: SparkSession, lines: list[bytes]) -> None:
     expected = recount([line(), *lines])
