@@ -1,29 +1,22 @@
-"""The dashboard as a program in front of a database of its own, and a browser."""
+"""A database with tables, dashboards in front of it, and a browser."""
 
-import os
 import shutil
 import subprocess
 import sys
-import uuid
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Iterator
 from pathlib import Path
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import urlsplit
 
-import httpx2
 import psycopg
 import pytest
-from clickwatch_servers import Command, Process
-from clickwatch_servers.ports import HOST, free_port
+from clickwatch_servers.ports import HOST
+from dashboard_program import PASSWORD, PATIENCE_SECONDS, Dashboard, Open, copied, new_database, running_dashboard
 from dashboard_shop import open_shop
 from playwright.sync_api import Browser, BrowserContext, sync_playwright
 from psycopg import sql
 
 pytest_plugins = ["clickwatch_servers.fixtures"]
 
-PASSWORD = "looks only"
-PATIENCE_SECONDS = 120.0
 # As root without a sandbox, and without the talk to its makers.
 _CHROMIUM = (
     "--disable-gpu",
@@ -35,27 +28,10 @@ _CHROMIUM = (
 )
 
 
-@dataclass
-class Dashboard:
-    """A running dashboard.
-
-    Attributes:
-        url: where it listens.
-        database_url: what it reads, as the owner.
-    """
-
-    url: str
-    database_url: str
-    process: Process = field(repr=False)
-
-    def get(self, path: str, **options: object) -> httpx2.Response:
-        return httpx2.get(f"{self.url}{path}", timeout=PATIENCE_SECONDS, **options)  # type: ignore[arg-type]
-
-
 @pytest.fixture(scope="session")
 def migrated_url(postgres_url: str) -> str:
     """A database with the tables of db-migrations, which is started as a program and never imported."""
-    url = _made(postgres_url, "migrated")
+    url = new_database(postgres_url, "migrated")
     subprocess.run(
         [sys.executable, "-m", "clickwatch_migrations", "upgrade"],
         env={"DATABASE_URL": url, "PYTHONPATH": ":".join(sys.path), "PATH": "/usr/bin"},
@@ -65,58 +41,6 @@ def migrated_url(postgres_url: str) -> str:
     with psycopg.connect(url) as connection:
         connection.execute(sql.SQL("ALTER ROLE clickwatch_reader PASSWORD {}").format(sql.Literal(PASSWORD)))
     return url
-
-
-def copied(migrated_url: str, name: str) -> str:
-    """A new database with the same empty tables."""
-    with psycopg.connect(migrated_url) as connection:
-        template = connection.info.dbname
-    return _made(migrated_url, name, template)
-
-
-def _made(url: str, name: str, template: str = "template1") -> str:
-    unique = f"{name}_{uuid.uuid4().hex[:8]}"
-    create = sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(sql.Identifier(unique), sql.Identifier(template))
-    # A database that somebody is connected to cannot be copied.
-    with psycopg.connect(urlunsplit(urlsplit(url)._replace(path="/postgres")), autocommit=True) as server:
-        server.execute(create)
-    return urlunsplit(urlsplit(url)._replace(path=f"/{unique}"))
-
-
-def as_reader(url: str) -> str:
-    """The same database for the role that only reads."""
-    parts = urlsplit(url)
-    password = PASSWORD.replace(" ", "%20")
-    return urlunsplit(parts._replace(netloc=f"clickwatch_reader:{password}@{parts.hostname}:{parts.port}"))
-
-
-@contextmanager
-def running_dashboard(database_url: str, folder: Path, **variables: str) -> Iterator[Dashboard]:
-    """The program in front of a database, ready."""
-    port = free_port()
-    environment = {
-        **os.environ,
-        "PYTHONPATH": os.pathsep.join(sys.path),
-        "DATABASE_URL": as_reader(database_url),
-        "DASHBOARD_PORT": str(port),
-        "DATA_DIR": str(folder),
-        **variables,
-    }
-    command = (sys.executable, "-m", "clickwatch_dashboard", "run")
-    process = Process(Command("dashboard", command, folder / "dashboard.log", environment))
-    dashboard = Dashboard(f"http://{HOST}:{port}", database_url, process)
-
-    def answers() -> bool:
-        try:
-            return dashboard.get("/health").status_code in (200, 503)
-        except httpx2.HTTPError:
-            return False
-
-    try:
-        process.wait_until(answers, PATIENCE_SECONDS)
-        yield dashboard
-    finally:
-        process.stop()
 
 
 @pytest.fixture(scope="session")
@@ -144,9 +68,6 @@ def browser() -> Iterator[Browser]:
         browser = playwright.chromium.launch(executable_path=program, chromium_sandbox=False, args=list(_CHROMIUM))
         yield browser
         browser.close()
-
-
-Open = Callable[..., "BrowserContext"]
 
 
 @pytest.fixture

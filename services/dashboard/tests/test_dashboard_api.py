@@ -8,7 +8,7 @@ from typing import Any
 
 import psycopg
 import pytest
-from conftest import Dashboard
+from dashboard_program import Dashboard
 from dashboard_shop import yesterday
 
 DAY = yesterday().isoformat()

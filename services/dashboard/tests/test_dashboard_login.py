@@ -11,7 +11,7 @@ import pytest
 from clickwatch_dashboard.users import Sessions, add_user, read_users
 from clickwatch_servers.ports import free_port
 from clickwatch_service import UserError
-from conftest import Dashboard, running_dashboard
+from dashboard_program import Dashboard, running_dashboard
 
 NEVER_ASKED = "postgresql://clickwatch_reader@127.0.0.1:1/clickwatch"
 

@@ -5,7 +5,7 @@ import re
 import psycopg
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from conftest import Dashboard, Open, as_reader
+from dashboard_program import Dashboard, Open, as_reader
 from dashboard_shop import raise_alert, yesterday
 from playwright.sync_api import Page, expect
 
