@@ -76,9 +76,11 @@ class SparkEngine:
 
     def close(self) -> None:
         """Free what the cluster keeps of the day."""
-        for name, frame in self._kept.items():
-            self._session.catalog.dropTempView(name)
+        # A Connect server resolves the names in a frame anew for it, so no view may be gone yet.
+        for frame in reversed(self._kept.values()):
             frame.unpersist()
+        for name in self._kept:
+            self._session.catalog.dropTempView(name)
         self._kept.clear()
 
     def load(self, source: DaySource, day: date) -> Intake:
