@@ -5,11 +5,13 @@ from typing import Annotated
 
 import typer
 from clickwatch_service import load_settings, run_cli, stop_on_signals
+from clickwatch_service.metrics import served_metrics
 
 from clickwatch_streaming.connectors import fetch_connectors
 from clickwatch_streaming.dead_letter_commands import dlq
 from clickwatch_streaming.kafka import wait_for_topics
 from clickwatch_streaming.lake_commands import compact_lake
+from clickwatch_streaming.metrics import ProjectorMetrics
 from clickwatch_streaming.privacy_commands import forget_user
 from clickwatch_streaming.projector import project as follow
 from clickwatch_streaming.settings import Settings
@@ -34,8 +36,10 @@ def project() -> None:
     """Run only the projector: topic of hot windows to table and console."""
     settings, stop = load_settings(Settings), stop_on_signals()
     topics = wait_for_topics(settings.kafka_bootstrap_servers, [settings.alerts_topic], settings.wait_timeout, stop)
-    if not stop.is_set():
-        follow(settings, topics[settings.alerts_topic], stop, _say)
+    metrics = ProjectorMetrics()
+    with served_metrics(settings, metrics):
+        if not stop.is_set():
+            follow(settings, topics[settings.alerts_topic], stop, _say, metrics)
 
 
 @app.command()

@@ -8,6 +8,7 @@ import threading
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from time import time
 from typing import Protocol
 
 import psycopg
@@ -19,6 +20,7 @@ from confluent_kafka import KafkaException
 
 from clickwatch_streaming.alerts import Alert, Thresholds, alert_after
 from clickwatch_streaming.kafka import Record, TopicReader
+from clickwatch_streaming.metrics import ProjectorMetrics
 from clickwatch_streaming.postgres import AlertTable, Key
 from clickwatch_streaming.settings import Settings
 
@@ -112,7 +114,13 @@ def _windows(records: Iterable[Record], decoder: Decoder) -> Iterable[HotWindow]
             log.error("hot window skipped", partition=record.partition, offset=record.offset, reason=str(error))
 
 
-def project(settings: Settings, partitions: int, stop: threading.Event, say: Callable[[str], None]) -> None:
+def project(
+    settings: Settings,
+    partitions: int,
+    stop: threading.Event,
+    say: Callable[[str], None],
+    metrics: ProjectorMetrics | None = None,
+) -> None:
     """Follow the topic until `stop` is set; wait out a database or a broker that is away.
 
     Raises:
@@ -121,15 +129,18 @@ def project(settings: Settings, partitions: int, stop: threading.Event, say: Cal
     # Reading needs no schema id, only writing does.
     decoder = HotWindowCodec(0)
     thresholds = Thresholds(settings.views_threshold, settings.purchases_threshold)
+    metrics = metrics or ProjectorMetrics()
     failures = 0
     while not stop.is_set():
         try:
-            for outcome in _outcomes(settings, partitions, decoder, thresholds, stop):
+            for records, outcome in _outcomes(settings, partitions, decoder, thresholds, stop):
                 failures = 0
+                metrics.committed(records, outcome.changes, time())
                 for alert in outcome.changes:
                     say(console_line(alert))
         except (psycopg.Error, KafkaException) as error:
             failures += 1
+            metrics.retried()
             seconds = min(0.5 * 2 ** (failures - 1), 10)
             log.warning("projector waits", retry_in_seconds=seconds, reason=_reason(error))
             stop.wait(seconds)
@@ -137,7 +148,7 @@ def project(settings: Settings, partitions: int, stop: threading.Event, say: Cal
 
 def _outcomes(
     settings: Settings, partitions: int, decoder: Decoder, thresholds: Thresholds, stop: threading.Event
-) -> Iterable[Outcome]:
+) -> Iterable[tuple[list[Record], Outcome]]:
     table = AlertTable(settings.database_url, settings.alerts_topic)
     try:
         with table:
@@ -150,7 +161,7 @@ def _outcomes(
             while not stop.is_set():
                 records = reader.read(MOST_RECORDS, IDLE, LINGER)
                 if records:
-                    yield project_batch(table, records, decoder, thresholds, datetime.now(UTC))
+                    yield records, project_batch(table, records, decoder, thresholds, datetime.now(UTC))
         finally:
             reader.close()
     finally:

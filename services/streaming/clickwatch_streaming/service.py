@@ -14,6 +14,7 @@ from clickwatch_events.registry import NotRegistered, Registry, RegistryUnavaila
 from clickwatch_events.schemas import ALERTS, EVENTS
 from clickwatch_jars.java import spark_java_home
 from clickwatch_service import UserError
+from clickwatch_service.metrics import served_metrics
 from py4j.protocol import Py4JError  # type: ignore[import-untyped]
 from pyspark.errors import StreamingQueryException
 from pyspark.sql import SparkSession
@@ -34,6 +35,7 @@ from clickwatch_streaming.backlog import unread_messages
 from clickwatch_streaming.driver import remember_jvm, sole_service
 from clickwatch_streaming.hot_windows import AlertQuery
 from clickwatch_streaming.kafka import Heartbeat, wait_for_topics
+from clickwatch_streaming.metrics import ProjectorMetrics, QueryFigures, ServiceMetrics
 from clickwatch_streaming.projector import project
 from clickwatch_streaming.session import spark_session
 from clickwatch_streaming.settings import Settings, Trigger
@@ -45,6 +47,7 @@ DRAIN_ABOVE = 50_000
 """Unread messages from which micro-batches go first; Real-Time Mode reads fewer within a second or two."""
 
 _LOOK_SECONDS = 0.5
+_FIGURES_SECONDS = 5.0
 
 
 def run(settings: Settings, stop: threading.Event, say: Callable[[str], None]) -> None:
@@ -57,6 +60,12 @@ def run(settings: Settings, stop: threading.Event, say: Callable[[str], None]) -
     # A key or a Java that is missing is said before anything is waited for.
     lake.rules(settings)
     spark_java_home()
+    metrics = ServiceMetrics()
+    with served_metrics(settings, metrics):
+        _run(settings, stop, say, metrics)
+
+
+def _run(settings: Settings, stop: threading.Event, say: Callable[[str], None], metrics: ServiceMetrics) -> None:
     topics = (settings.kafka_topic, settings.dead_letter_topic, settings.alerts_topic)
     partitions = wait_for_topics(settings.kafka_bootstrap_servers, topics, settings.wait_timeout, stop)
     registry, schema_id = _ready_registry(settings, stop)
@@ -66,10 +75,10 @@ def run(settings: Settings, stop: threading.Event, say: Callable[[str], None]) -
         with (
             sole_service(settings.checkpoints_dir),
             _spark(settings, partitions[settings.kafka_topic]) as spark,
-            _projector(settings, partitions[settings.alerts_topic], say) as failed,
+            _projector(settings, partitions[settings.alerts_topic], say, metrics.projector) as failed,
         ):
-            supervisor = _Supervisor(spark, settings, registry, schema_id, stop, failed)
-            with reported_status(settings, lambda: supervisor.backlog):
+            supervisor = _Supervisor(spark, settings, registry, schema_id, stop, failed, metrics)
+            with reported_status(settings, lambda: supervisor.backlog, metrics.found):
                 supervisor.run()
     except Py4JError as error:
         raise RuntimeError("Spark's JVM has ended; SPARK_DRIVER_MEMORY may be too small") from error
@@ -115,14 +124,16 @@ def _ready_registry(settings: Settings, stop: threading.Event) -> tuple[Registry
 
 
 @contextmanager
-def _projector(settings: Settings, partitions: int, say: Callable[[str], None]) -> Iterator[list[Exception]]:
+def _projector(
+    settings: Settings, partitions: int, say: Callable[[str], None], metrics: ProjectorMetrics
+) -> Iterator[list[Exception]]:
     """The projector beside Spark; the list that comes back holds what it failed with."""
     stop = threading.Event()
     failed: list[Exception] = []
 
     def follow() -> None:
         try:
-            project(settings, partitions, stop, say)
+            project(settings, partitions, stop, say, metrics)
         except Exception as error:  # handed over to the main thread, which raises it
             failed.append(error)
 
@@ -146,6 +157,7 @@ class _Supervisor:
         schema_id: int,
         stop: threading.Event,
         projector_failed: list[Exception],
+        metrics: ServiceMetrics,
     ) -> None:
         self._spark = spark
         self._settings = settings
@@ -154,6 +166,8 @@ class _Supervisor:
         self._alerts = AlertQuery(spark, settings, schema_id)
         self._stop = stop
         self._projector_failed = projector_failed
+        self._metrics = metrics
+        self._next_figures = monotonic()
         self._writers: dict[int, str] = {}
         self._registry_answers = True
         self.backlog = 0
@@ -178,6 +192,7 @@ class _Supervisor:
         heartbeat = Heartbeat(settings.kafka_bootstrap_servers, settings.kafka_topic)
         while not self._stop.wait(_LOOK_SECONDS):
             self._raise_failures()
+            self._read_figures()
             if monotonic() >= next_poll:
                 next_poll = monotonic() + settings.registry_poll_interval.total_seconds()
                 if self._learn_schemas():
@@ -214,6 +229,7 @@ class _Supervisor:
             query = self._queries["alerts"] = self._alerts.drain(self._writers)
             while not self._stop.wait(_LOOK_SECONDS) and query.isActive:
                 self._raise_failures()
+                self._read_figures()
             query.stop()
             self._raise_failures()
             log.info("backlog drained", messages=unread)
@@ -244,6 +260,19 @@ class _Supervisor:
                 raise _explained(name, error)
             if not query.isActive and not self._stop.is_set() and name == "lake":
                 raise RuntimeError(f"query {name} ended without an error")
+
+    def _read_figures(self) -> None:
+        """Ask Spark what operators want to know, here and not on a scrape: each thread costs the JVM one."""
+        if self._settings.metrics_port is None or monotonic() < self._next_figures:
+            return
+        self._next_figures = monotonic() + _FIGURES_SECONDS
+        for name, query in self._queries.items():
+            try:
+                progress = query.lastProgress
+                if progress is not None:
+                    self._metrics.queries[name] = QueryFigures.of(progress)
+            except Exception as error:  # operators miss a figure; a JVM that has ended is noticed elsewhere
+                log.warning("progress not read", query=name, reason=" ".join(str(error).split()))
 
 
 def _explained(name: str, error: StreamingQueryException) -> Exception:

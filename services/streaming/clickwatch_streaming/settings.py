@@ -6,7 +6,8 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Literal
 
-from clickwatch_service import Duration, ServiceSettings
+from clickwatch_service import Duration
+from clickwatch_service.metrics import MetricsSettings
 from pydantic import AfterValidator, Field, ValidationInfo, field_validator
 
 
@@ -47,7 +48,7 @@ def _at_least_five_seconds(duration: timedelta) -> timedelta:
 PositiveDuration = Annotated[Duration, AfterValidator(_positive)]
 
 
-class Settings(ServiceSettings):
+class Settings(MetricsSettings):
     """Each field is the environment variable of its name in upper case; README.md explains them."""
 
     kafka_bootstrap_servers: str = "localhost:9092"

@@ -31,6 +31,9 @@ KEPT = timedelta(hours=48)
 MOST_PRODUCTS = 1000
 """Of a window, so many products are kept there: those with the most views."""
 
+Found = Callable[[StreamStatus, BatchRecord | None], None]
+"""Is told a status, and the lake's last record."""
+
 _EVERY_SECONDS = 1.0
 _RATE_OVER_SECONDS = 5.0
 _KAFKA_SECONDS = 5.0
@@ -39,10 +42,13 @@ _ROWS_AT_ONCE = 2000
 
 
 @contextmanager
-def reported_status(settings: Settings, backlog: Callable[[], int]) -> Iterator[None]:
-    """Report while the block runs; `backlog` tells how many messages the alert query has still to catch up with."""
+def reported_status(settings: Settings, backlog: Callable[[], int], found: Found) -> Iterator[None]:
+    """Report while the block runs; `backlog` tells how many messages the alert query has still to catch up with.
+
+    `found` is told each status too, and the lake's last record.
+    """
     stop = threading.Event()
-    thread = threading.Thread(target=report, args=(settings, backlog, stop), name="status", daemon=True)
+    thread = threading.Thread(target=report, args=(settings, backlog, stop, found), name="status", daemon=True)
     thread.start()
     try:
         yield
@@ -51,12 +57,14 @@ def reported_status(settings: Settings, backlog: Callable[[], int]) -> Iterator[
         thread.join(_KAFKA_SECONDS)
 
 
-def report(settings: Settings, backlog: Callable[[], int], stop: threading.Event) -> None:
+def report(
+    settings: Settings, backlog: Callable[[], int], stop: threading.Event, found: Found = lambda status, record: None
+) -> None:
     """Report until `stop` is set, whatever fails."""
     failures = 0
     while not stop.is_set():
         try:
-            with closing(StatusReporter(settings, backlog)) as reporter:
+            with closing(StatusReporter(settings, backlog, found)) as reporter:
                 while not stop.is_set():
                     began = monotonic()
                     reporter.report(datetime.now(UTC), stop)
@@ -72,7 +80,9 @@ def report(settings: Settings, backlog: Callable[[], int], stop: threading.Event
 class StatusReporter:
     """Reads the topic's ends and the lake's last record, and writes the tables."""
 
-    def __init__(self, settings: Settings, backlog: Callable[[], int]) -> None:
+    def __init__(
+        self, settings: Settings, backlog: Callable[[], int], found: Found = lambda status, record: None
+    ) -> None:
         """Connect.
 
         Raises:
@@ -81,6 +91,7 @@ class StatusReporter:
         """
         self._settings = settings
         self._backlog = backlog
+        self._found = found
         self._lake = LakeFolder(settings.lake_dir)
         self._tables = StatusTables(settings.database_url)
         self._ends = TopicEnds(settings.kafka_bootstrap_servers)
@@ -104,22 +115,22 @@ class StatusReporter:
         ends = self._ends.of(settings.kafka_topic)
         self._written.append((monotonic(), sum(end for _, end in ends.values())))
         unprojected = _unread(self._ends.of(settings.alerts_topic), self._tables.projected(settings.alerts_topic))
-        self._tables.save_status(
-            StreamStatus(
-                topic=settings.kafka_topic,
-                updated_at=now,
-                messages_per_second=self._rate(),
-                alerts_unread=self._backlog() + unprojected,
-                lake_unread=_unread(ends, record.next_offsets),
-                newest_event_time=time_of(max(record.newest_ms.values())) if record.newest_ms else None,
-                closed_until=None if record.closed_until_ms is None else time_of(record.closed_until_ms),
-                lake_written_at=self._record_at,
-                events=record.totals.events,
-                duplicates=record.totals.duplicates,
-                late=record.totals.late,
-                dead_letters=record.totals.dead_letters,
-            )
+        status = StreamStatus(
+            topic=settings.kafka_topic,
+            updated_at=now,
+            messages_per_second=self._rate(),
+            alerts_unread=self._backlog() + unprojected,
+            lake_unread=_unread(ends, record.next_offsets),
+            newest_event_time=time_of(max(record.newest_ms.values())) if record.newest_ms else None,
+            closed_until=None if record.closed_until_ms is None else time_of(record.closed_until_ms),
+            lake_written_at=self._record_at,
+            events=record.totals.events,
+            duplicates=record.totals.duplicates,
+            late=record.totals.late,
+            dead_letters=record.totals.dead_letters,
         )
+        self._found(status, self._record)
+        self._tables.save_status(status)
         if has_new_batch:
             self._tables.save_batch(settings.kafka_topic, record.reasons, record.schemas, self._known_versions(record))
             self._save_windows(record, stop)
