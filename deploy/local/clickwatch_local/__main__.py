@@ -6,16 +6,18 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Annotated
 
-import psutil
 import typer
 from clickwatch_service import UserError, load_settings, run_cli, stop_on_signals
 from clickwatch_service.settings import parse_duration
+from tenacity import RetryCallState, Retrying, retry_if_result, stop_after_delay, wait_fixed
 
 from clickwatch_local import up
 from clickwatch_local.places import DataDir, Ports
 from clickwatch_local.settings import Settings
 from clickwatch_local.state import is_running, locked, read_state
 from clickwatch_local.status import status_lines
+
+_STOP_SECONDS = 120
 
 app = typer.Typer(help="The whole of clickwatch on this machine.", add_completion=False)
 
@@ -69,9 +71,19 @@ def down(ctx: typer.Context, data_dir: OtherDataFolder = None) -> None:
     state = read_state(places)
     if state is None or not is_running(places):
         raise UserError(f"nothing runs on {places.folder}")
-    process = psutil.Process(state.pid)
     os.kill(state.pid, signal.SIGTERM)
-    process.wait(120)
+    # The folder is let go when all has stopped; the process itself may stay, ended, until its parent looks.
+    Retrying(
+        retry=retry_if_result(bool),
+        wait=wait_fixed(0.2),
+        stop=stop_after_delay(_STOP_SECONDS),
+        retry_error_callback=_refuse_to_wait,
+    )(is_running, places)
+
+
+def _refuse_to_wait(state: RetryCallState) -> None:
+    places: DataDir = state.args[0]
+    raise UserError(f"the stack on {places.folder} has not stopped within {_STOP_SECONDS} s; see `./pants up status`")
 
 
 def _reset(places: DataDir, sure: bool) -> None:

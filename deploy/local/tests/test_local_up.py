@@ -116,7 +116,7 @@ def test_it_shows_alerts_yesterday_and_airflow_and_leaves_nothing_after_down(wit
     down = started.ask("down")
 
     assert (down.returncode, down.stderr) == (0, "")
-    assert started.process.wait(10) == 0
+    assert started.process.wait(60) == 0
     assert started.left() == []
     assert page.status_code in (200, 503)  # whether it has reached the database yet
     assert "streaming" in status
