@@ -10,6 +10,7 @@ import structlog
 import typer
 import uvicorn
 from clickwatch_service import UserError, load_settings, run_cli
+from clickwatch_service.metrics import served_metrics
 
 from clickwatch_dashboard.application import application
 from clickwatch_dashboard.settings import Settings
@@ -52,7 +53,8 @@ def run() -> None:
             ws_ping_interval=20,
             ws_max_size=1024,
         )
-        uvicorn.Server(config).run([listener])
+        with served_metrics(settings, web.state.metrics):
+            uvicorn.Server(config).run([listener])
 
 
 @app.command("add-user")

@@ -17,6 +17,7 @@ from clickwatch_dashboard import api, pages
 from clickwatch_dashboard.access import Access
 from clickwatch_dashboard.database import Database
 from clickwatch_dashboard.live import Live, explained
+from clickwatch_dashboard.metrics import DashboardMetrics, Measured
 from clickwatch_dashboard.settings import Settings
 from clickwatch_dashboard.users import Sessions, read_users
 
@@ -45,6 +46,7 @@ def application(settings: Settings) -> FastAPI:
     sessions = None if users is None else Sessions(secrets.token_bytes(32), settings.dashboard_session_hours * 3600)
     database = Database(settings.database_url, settings.dashboard_connections)
     live = Live(database)
+    metrics = DashboardMetrics(live)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -70,6 +72,7 @@ def application(settings: Settings) -> FastAPI:
     )
     app.state.settings, app.state.database, app.state.live = settings, database, live
     app.state.users, app.state.sessions = users, sessions
+    app.state.metrics = metrics
     app.include_router(api.router)
     app.include_router(pages.router)
     app.mount("/static", Assets(directory=_FOLDER / "static"))
@@ -82,6 +85,7 @@ def application(settings: Settings) -> FastAPI:
         sessions=sessions,
         only_loopback=settings.is_on_loopback,
     )
+    app.add_middleware(Measured, requests=metrics.requests)
     return app
 
 

@@ -6,9 +6,11 @@ known stays.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
+from dataclasses import dataclass
+from datetime import UTC, datetime, time, timedelta
+from time import monotonic
 
 import orjson
 import psycopg
@@ -25,10 +27,24 @@ ENDED_FOR = timedelta(hours=24)
 """How long an alert that ended is shown."""
 
 _LOOK_SECONDS = 1.0
+_LOOK_AT_DAYS_SECONDS = 30.0
 _PAUSE_SECONDS = 0.25
 """After a look; changes in between are one."""
 _QUEUED = 200
 _LONGEST_WAIT_SECONDS = 2.0
+
+
+@dataclass(frozen=True)
+class LastDay:
+    """The last day that the batch layer has done.
+
+    Attributes:
+        ended_at: when it was over.
+        generated_at: when its analysis was written.
+    """
+
+    ended_at: datetime
+    generated_at: datetime
 
 
 class Live:
@@ -43,6 +59,7 @@ class Live:
         self._status: list[Row] = []
         self._up: bool | None = None
         self._read_at: datetime | None = None
+        self._last_day: LastDay | None = None
         self._reason = ""
 
     @contextmanager
@@ -66,6 +83,21 @@ class Live:
         """Whether the database answered when last asked."""
         return self._up is True
 
+    @property
+    def counts(self) -> Mapping[str, int]:
+        """How many alerts there are in each state, when last heard of."""
+        return self._counts
+
+    @property
+    def status(self) -> Sequence[Row]:
+        """What the speed layer last said of itself."""
+        return self._status
+
+    @property
+    def last_day(self) -> LastDay | None:
+        """The last day that the batch layer has done, None before the first."""
+        return self._last_day
+
     async def follow(self) -> None:
         """Follow the database until cancelled; when it goes away, wait for it."""
         failures = 0
@@ -85,9 +117,13 @@ class Live:
 
     async def _looks(self, connection: AsyncConnection[DictRow]) -> AsyncIterator[None]:
         """Look once a second, and at once when told of a change, then not for a moment."""
+        look_at_days = monotonic()
         while True:
             await self._look_at_board(connection)
             await self._look_at_status(connection)
+            if monotonic() >= look_at_days:
+                look_at_days = monotonic() + _LOOK_AT_DAYS_SECONDS
+                await self._look_at_days(connection)
             if not self._up:
                 await self._set_up()
             yield
@@ -114,6 +150,12 @@ class Live:
         if status != self._status:
             self._status = status
             self._tell({"type": "status", "status": status})
+
+    async def _look_at_days(self, connection: AsyncConnection[DictRow]) -> None:
+        found = await rows(connection, "last_day", {})
+        if found:
+            ended = datetime.combine(found[0]["report_date"], time.min, UTC) + timedelta(days=1)
+            self._last_day = LastDay(ended, found[0]["generated_at"])
 
     async def _set_up(self) -> None:
         came_back = self._up is False

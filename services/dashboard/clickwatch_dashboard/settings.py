@@ -5,7 +5,8 @@ from pathlib import Path
 from typing import Annotated
 from urllib.parse import urlsplit
 
-from clickwatch_service import ServiceSettings, UserError
+from clickwatch_service import UserError
+from clickwatch_service.metrics import MetricsSettings
 from pydantic import AfterValidator, Field
 
 
@@ -15,7 +16,7 @@ def _postgres_url(url: str) -> str:
     return url
 
 
-class Settings(ServiceSettings):
+class Settings(MetricsSettings):
     """What the dashboard needs to know.
 
     Attributes:

@@ -1,0 +1,7 @@
+-- The last day that the batch layer has done.
+SELECT
+    report_date,
+    generated_at
+FROM daily_summary
+ORDER BY report_date DESC
+LIMIT 1
