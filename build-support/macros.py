@@ -15,11 +15,11 @@ def library(package, resolves=["default"], dependencies=[], test_dependencies=[]
 def knows_no_service():
     """Refuse imports of (other) services, which are known by a topic, a table or a file.
 
-    Tests may start their programs.
+    Tests may start their programs, and look at what watches them.
     """
     outside = ("//libs/**", "//schemas/**", "//3rdparty/**")
     __dependencies_rules__(
-        ({"type": "python_tests"}, "/**", *outside, "//services/**", "!*"),
+        ({"type": "python_tests"}, "/**", *outside, "//services/**", "//deploy/monitoring/**", "!*"),
         ("*", "/**", *outside, "!*"),
     )
 

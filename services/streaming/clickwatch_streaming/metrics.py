@@ -156,6 +156,7 @@ def _of_lake(record: BatchRecord) -> Iterator[Metric]:
         ("lake_events", "Events in the lake, since it began", totals.events),
         ("lake_duplicates", "Messages left out because their event is in the lake", totals.duplicates),
         ("lake_late_events", "Events older than the watermark when they came", totals.late),
+        ("lake_dead_letters", "Messages that are no event, of whatever reason", totals.dead_letters),
         ("lake_closed_windows", "Windows that were closed", totals.windows),
         ("lake_batches", "Batches of the lake query", record.batch_id + 1),
     ):
