@@ -71,7 +71,7 @@ async function showDay() {
   $("agree").replaceChildren(...(totals.length
     ? [el("p", { class: "hint" }, verdictOf(totals)), table([["Count", (row) => name[row.metric] ?? row.metric], ...columns], totals, "Totals"),
       products.length ? el("details", {}, el("summary", {}, "Products that differ most"), table([["Product", (row) => row.product_id, "id"], ["Count", (row) => name[row.metric] ?? row.metric], ...columns], products, "Products")) : null].filter(Boolean)
-    : [none(`Speed and batch have not been compared for ${day}. A run of its batch does it: `, code(`batch run --date ${day}`))]));
+    : [none(`Speed and batch have not been compared for ${day}: streaming did not count the whole day, or the day was not run since. If it did, run it: `, code(`batch run --date ${day}`))]));
   $("gates").replaceChildren(gates.length
     ? table([["Gate", (gate) => gate.gate.replaceAll("_", " ")], ["Measured", (gate) => number(gate.measured), "n"], ["Warns at", (gate) => number(gate.warn_at), "n"], ["Fails at", (gate) => number(gate.fail_at), "n"],
       ["", (gate) => gate.note, "muted wide"], ["Verdict", (gate) => badge(gate.verdict)]], gates, "Quality gates")
