@@ -4,10 +4,10 @@ set -euo pipefail
 mirror=${DEBIAN_MIRROR:-http://deb.debian.org/debian}
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-debootstrap --variant=minbase --include=ca-certificates bookworm "$work/root" "$mirror" >"$work/log" 2>&1 || {
+debootstrap --variant=minbase --include=ca-certificates bookworm "$work/debian" "$mirror" >"$work/log" 2>&1 || {
   tail -n 20 "$work/log" >&2
   exit 1
 }
-rm -rf "$work"/root/var/{cache/apt,lib/apt/lists,log}/* "$work"/root/usr/share/{doc,man,locale,info}/*
-printf 'deb %s bookworm main\ndeb %s bookworm-updates main\n' "$mirror" "$mirror" >"$work/root/etc/apt/sources.list"
-tar -C "$work/root" -c . | docker import --change 'CMD ["bash"]' - "$1" >/dev/null
+rm -rf "$work"/debian/var/{cache/apt,lib/apt/lists,log}/* "$work"/debian/usr/share/{doc,man,locale,info}/*
+printf 'deb %s bookworm main\ndeb %s bookworm-updates main\n' "$mirror" "$mirror" >"$work/debian/etc/apt/sources.list"
+tar -C "$work/debian" -c . | docker import --change 'CMD ["bash"]' - "$1" >/dev/null
