@@ -9,8 +9,7 @@ from pathlib import Path
 import duckdb
 from clickwatch_service import UserError
 
-from clickwatch_batch.engine import LISTINGS, DaySource, Intake, intake_of
-from clickwatch_batch.lake import LakeDay
+from clickwatch_batch.engine import DaySource, Intake, intake_of
 from clickwatch_batch.log_file import LogFile, readable_log
 from clickwatch_batch.storage import Location
 
@@ -54,7 +53,7 @@ class DuckDBEngine:
         try:
             if isinstance(source, LogFile):
                 return self._load_log(readable_log(source, self._spill_dir), day)
-            return self._load_lake(source)
+            return source.read(self._load_lake, duckdb.IOException)
         except duckdb.IOException as error:
             raise UserError(f"{place}: cannot be read: {' '.join(str(error).split())}") from None
 
@@ -64,23 +63,13 @@ class DuckDBEngine:
             "day": day.isoformat(),
             "next_day": (day + timedelta(days=1)).isoformat(),
         }
+        self._run("duckdb_ids", {})
         self._run("duckdb_lines", values)
         return intake_of(
             self._connection.execute("SELECT CAST(verdict AS VARCHAR), count(*) FROM lines GROUP BY verdict").fetchall()
         )
 
-    def _load_lake(self, lake_day: LakeDay) -> Intake:
-        for _ in range(LISTINGS):
-            try:
-                return self._load_lake_files(lake_day.files)
-            except duckdb.IOException:
-                changed = lake_day.listed_again()
-                if changed is None:
-                    raise
-                lake_day = changed
-        raise UserError(f"{lake_day.place}: changes all the time; run the day again when its compaction is done")
-
-    def _load_lake_files(self, lake_files: tuple[Location, ...]) -> Intake:
+    def _load_lake(self, lake_files: tuple[Location, ...]) -> Intake:
         names = [glob.escape(str(file)) for file in lake_files]
         lake = self._connection.read_parquet(names, hive_partitioning=False, filename=True, file_row_number=True)
         lake.create_view("lake", replace=True)

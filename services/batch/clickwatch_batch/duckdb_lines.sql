@@ -36,10 +36,8 @@ CREATE TYPE verdict AS ENUM ('event', 'other_day', 'malformed', 'duplicate');
 
 CREATE TABLE lines AS
 SELECT
-    -- 16 bytes an id: the UUID it is, else a hash as wide; an empty one is none
-    CASE
-        WHEN event_id <> '' THEN coalesce(try_cast(event_id AS UUID), CAST(md5(event_id) AS UUID))
-    END AS event_id,
+    -- an empty id is none
+    CASE WHEN event_id <> '' THEN id_of(event_id) END AS event_id,
     user_id,
     product_id,
     product_category,

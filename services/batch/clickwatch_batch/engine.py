@@ -12,9 +12,6 @@ from clickwatch_batch.log_file import LogFile
 DaySource = LogFile | LakeDay
 """What a day is read from."""
 
-LISTINGS = 5
-"""How often a day of the lake is listed again when a file of it has gone while it was read."""
-
 
 @dataclass(frozen=True)
 class Intake:

@@ -4,12 +4,19 @@ Files appear whole, by a rename, and never change. Compaction puts a new folder 
 listed before it and opens a file after it finds that file gone, and lists again.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date
+from typing import TypeVar
 
 from clickwatch_service import UserError
 
 from clickwatch_batch.storage import Location
+
+LISTINGS = 5
+"""How often a day of the lake is listed again when a file of it has gone while it was read."""
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -24,10 +31,27 @@ class LakeDay:
     place: Location
     files: tuple[Location, ...]
 
-    def listed_again(self) -> "LakeDay | None":
-        """Return the day as it is by now; None where its files are still the same."""
-        files = _parquet_files(self.place)
-        return LakeDay(self.place, files) if files != self.files else None
+    def read(self, read_files: Callable[[tuple[Location, ...]], T], is_gone: type[Exception]) -> T:
+        """Return what `read_files` makes of the files; listed again where it fails and they have changed.
+
+        Args:
+            read_files: takes the files of one listing.
+            is_gone: what it raises where a file cannot be read.
+
+        Raises:
+            UserError: they change faster than they can be read.
+            Exception: `is_gone`, where they have not changed.
+        """
+        files = self.files
+        for _ in range(LISTINGS):
+            try:
+                return read_files(files)
+            except is_gone:
+                listed = _parquet_files(self.place)
+                if listed == files:
+                    raise
+                files = listed
+        raise UserError(f"{self.place}: changes all the time; run the day again when its compaction is done")
 
 
 def find_lake_day(lake: Location, day: date) -> LakeDay:

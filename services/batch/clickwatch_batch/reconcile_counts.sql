@@ -8,8 +8,7 @@ INSERT INTO metric_of VALUES
 
 CREATE VIEW lake_of_day AS
 SELECT
-    -- as batch knows an id: the UUID it is, else a hash as wide
-    coalesce(try_cast(event_id AS UUID), CAST(md5(event_id) AS UUID)) AS event_id,
+    id_of(event_id) AS event_id,
     product_id,
     event_type,
     -- late for the window it lies in: that had closed when it came

@@ -152,9 +152,9 @@ class Settings(ServiceSettings):
         return self._folder(self.reports_url, "reports")
 
     @property
-    def results(self) -> Location:
+    def results_dir(self) -> Path:
         """The folder of what the engine answered, a folder for each day."""
-        return self._folder(None, "results")
+        return self.data_dir / "results"
 
     @property
     def quarantine(self) -> Location:

@@ -14,8 +14,7 @@ from clickwatch_service import UserError
 from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame, SparkSession
 
-from clickwatch_batch.engine import LISTINGS, DaySource, Intake, intake_of
-from clickwatch_batch.lake import LakeDay
+from clickwatch_batch.engine import DaySource, Intake, intake_of
 from clickwatch_batch.log_file import LogFile
 from clickwatch_batch.storage import Location
 
@@ -89,7 +88,7 @@ class SparkEngine:
         try:
             if isinstance(source, LogFile):
                 return self._load_log(source.place, day)
-            return self._load_lake(source)
+            return source.read(self._load_lake, PySparkException)
         except PySparkException as error:
             raise UserError(
                 f"{_address(source.place)}: Spark cannot read it ({_reason(error)}); the cluster must see it at "
@@ -141,18 +140,7 @@ class SparkEngine:
         values = {"day": f"{day}T00:00:00Z", "next_day": f"{day + timedelta(days=1)}T00:00:00Z"}
         return self._take_in(self._session.sql(query, {**values, "mark": uuid.uuid4().hex}))
 
-    def _load_lake(self, lake_day: LakeDay) -> Intake:
-        for _ in range(LISTINGS):
-            try:
-                return self._load_lake_files(lake_day.files)
-            except PySparkException:
-                changed = lake_day.listed_again()
-                if changed is None:
-                    raise
-                lake_day = changed
-        raise UserError(f"{lake_day.place}: changes all the time; run the day again when its compaction is done")
-
-    def _load_lake_files(self, lake_files: tuple[Location, ...]) -> Intake:
+    def _load_lake(self, lake_files: tuple[Location, ...]) -> Intake:
         rows = self._session.read.parquet(*map(_address, lake_files))
         rows.selectExpr("*", "_metadata.file_path AS file", "_metadata.row_index AS row").createOrReplaceTempView(
             "lake"

@@ -14,8 +14,8 @@ import duckdb
 from clickwatch_service import UserError
 
 from clickwatch_batch.duckdb_engine import DuckDBEngine
-from clickwatch_batch.engine import LISTINGS
 from clickwatch_batch.engines import open_source
+from clickwatch_batch.lake import LISTINGS
 from clickwatch_batch.quarantine import quarantine_file
 from clickwatch_batch.reconciliation import Counted, Reconciliation, reconciled
 from clickwatch_batch.results import Results
@@ -96,6 +96,7 @@ def _compared(day: date, results: Results, settings: Settings, spill_dir: Path) 
         _take_events(connection, _parquet_files(settings.lake / "events" / f"event_date={day}"))
         for table in ("product_performance", "product_events"):
             _take(connection, table, [Location(str(results.folder / results.files[table]))])
+        _run(connection, "duckdb_ids")
         _run(connection, "reconcile_counts")
         ((wrong_length,),) = connection.execute(
             "SELECT count(*) FROM window_stats"
@@ -144,14 +145,12 @@ def _take_log(connection: duckdb.DuckDBPyConnection, day: date, settings: Settin
     if found:
         _take(connection, "dead_letters", [Location(file) for (file,) in found])
         connection.execute(
-            "INSERT INTO dead_letter_ids SELECT coalesce(try_cast(event_id AS UUID), CAST(md5(event_id) AS UUID))"
-            " FROM dead_letters WHERE event_id IS NOT NULL"
+            "INSERT INTO dead_letter_ids SELECT id_of(event_id) FROM dead_letters WHERE event_id IS NOT NULL"
         )
     connection.execute("CREATE TABLE kept_aside_ids (event_id UUID)")
     ids = _ids_kept_aside(quarantine_file(settings.quarantine, day))
     connection.execute(
-        "INSERT INTO kept_aside_ids SELECT coalesce(try_cast(id AS UUID), CAST(md5(id) AS UUID))"
-        " FROM (SELECT unnest($ids) AS id)",
+        "INSERT INTO kept_aside_ids SELECT id_of(id) FROM (SELECT unnest($ids) AS id)",
         {"ids": ids},
     )
 

@@ -92,7 +92,7 @@ def analyse(day: date, settings: Settings, stage: Stage = logged) -> str:
         source = open_source(day, settings)
     settings.spill_dir.mkdir(parents=True, exist_ok=True)
     spill_dir = Path(tempfile.mkdtemp(dir=settings.spill_dir, prefix="batch-"))
-    folder = settings.data_dir / "results" / day.isoformat()
+    folder = settings.results_dir / day.isoformat()
     try:
         with closing(open_engine(settings, spill_dir)) as engine:
             with stage(f"{day}: reading {source.place}"):

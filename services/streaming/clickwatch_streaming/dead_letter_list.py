@@ -119,16 +119,6 @@ def tallies(letters: Iterable[StoredLetter], bucket: str = "") -> dict[tuple[str
     return dict(sorted(found.items(), key=lambda entry: (entry[0][0], -entry[1].count, entry[0][1])))
 
 
-def counts_by_reason(bootstrap_servers: str, topic: str) -> dict[str, int]:
-    """Return how many dead letters there are for each reason.
-
-    Raises:
-        UserError: the broker does not answer, or the topic does not exist.
-    """
-    letters = stored_letters(bootstrap_servers, topic)
-    return {reason: tally.count for (_, reason), tally in tallies(letters).items()}
-
-
 def stored_letters(
     bootstrap_servers: str, topic: str, selection: Selection = Selection()
 ) -> Iterator[StoredLetter]:  # frozen, so it may be a default

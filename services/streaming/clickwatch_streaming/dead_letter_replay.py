@@ -156,8 +156,13 @@ def replay(
             else:
                 report.refused[str(verdict)] += 1
         known = _in_lake(lake_events, events.values())
-        new = [one for one in taken if one.position not in events or events[one.position].event_id not in known]
-        report.in_lake.update(one.reason for one in taken if one not in new)
+        new: list[StoredLetter] = []
+        for letter in taken:
+            event = events.get(letter.position)
+            if event is not None and event.event_id in known:
+                report.in_lake[letter.reason] += 1
+            else:
+                new.append(letter)
         send(new)
         report.sent.update(one.reason for one in new)
     return report

@@ -57,9 +57,7 @@ def reported_status(settings: Settings, backlog: Callable[[], int], found: Found
         thread.join(_KAFKA_SECONDS)
 
 
-def report(
-    settings: Settings, backlog: Callable[[], int], stop: threading.Event, found: Found = lambda status, record: None
-) -> None:
+def report(settings: Settings, backlog: Callable[[], int], stop: threading.Event, found: Found) -> None:
     """Report until `stop` is set, whatever fails."""
     failures = 0
     while not stop.is_set():
@@ -80,9 +78,7 @@ def report(
 class StatusReporter:
     """Reads the topic's ends and the lake's last record, and writes the tables."""
 
-    def __init__(
-        self, settings: Settings, backlog: Callable[[], int], found: Found = lambda status, record: None
-    ) -> None:
+    def __init__(self, settings: Settings, backlog: Callable[[], int], found: Found) -> None:
         """Connect.
 
         Raises:

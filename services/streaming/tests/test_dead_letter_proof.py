@@ -19,7 +19,7 @@ from clickwatch_events import Event, EventType, HotWindow, to_line
 from clickwatch_events.avro import EventEncoder
 from clickwatch_events.registry import NotRegistered
 from clickwatch_events.schemas import EVENTS, schema_text
-from clickwatch_streaming.dead_letter_list import StoredLetter, counts_by_reason, stored_letters
+from clickwatch_streaming.dead_letter_list import StoredLetter, stored_letters
 from clickwatch_streaming.dead_letter_replay import Judge, ReplayProducer, ReplayReport, refused_again, replay
 from clickwatch_streaming.dead_letters import DeadLetterTopic
 from clickwatch_streaming.lake import Lake, checkpoint_id
@@ -31,6 +31,7 @@ from confluent_kafka import Producer
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 from pyspark.sql import SparkSession
+from streaming_dead_letters import counts_by_reason
 from streaming_later_schema import LaterEncoder, later_schema
 
 SENT = int(os.environ.get("CLICKWATCH_PROOF_EVENTS", "100000"))

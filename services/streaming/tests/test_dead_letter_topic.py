@@ -13,11 +13,11 @@ from pathlib import Path
 import pytest
 from clickwatch_service import UserError
 from clickwatch_streaming.__main__ import app
-from clickwatch_streaming.dead_letter_list import counts_by_reason
 from clickwatch_streaming.dead_letters import DeadLetter, DeadLetterTopic
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, Message, TopicPartition
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
+from streaming_dead_letters import counts_by_reason
 from typer.testing import CliRunner
 
 ARRIVED = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)

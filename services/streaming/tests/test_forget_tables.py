@@ -16,14 +16,9 @@ FIRST, SECOND = date(2026, 3, 1), date(2026, 3, 2)
 
 
 @pytest.fixture
-def database(postgres_url: str) -> Iterator[psycopg.Connection[tuple[object, ...]]]:
-    """The one table that names users, with the columns the migrations give it."""
-    with psycopg.connect(postgres_url, autocommit=True) as connection:
-        connection.execute("DROP TABLE IF EXISTS user_segments")
-        connection.execute(
-            "CREATE TABLE user_segments"
-            " (report_date date, user_id text, segment text, PRIMARY KEY (report_date, user_id))"
-        )
+def database(database_url: str) -> Iterator[psycopg.Connection[tuple[object, ...]]]:
+    """The one table that names users."""
+    with psycopg.connect(database_url, autocommit=True) as connection:
         rows = [
             (FIRST, "user_1", "buyer"),
             (FIRST, "user_2", "buyer"),
@@ -41,20 +36,20 @@ def rows_of(database: psycopg.Connection[tuple[object, ...]]) -> list[tuple[obje
 
 
 def test_the_user_gets_the_pseudonym_once_a_day(
-    postgres_url: str, database: psycopg.Connection[tuple[object, ...]]
+    database_url: str, database: psycopg.Connection[tuple[object, ...]]
 ) -> None:
     forgetting = Forgetting.of("user_1", Mode.PSEUDONYMISE, PSEUDONYMS)
 
-    assert forget_in_tables(postgres_url, forgetting) == 2
-    assert forget_in_tables(postgres_url, forgetting) == 0
+    assert forget_in_tables(database_url, forgetting) == 2
+    assert forget_in_tables(database_url, forgetting) == 0
 
     assert rows_of(database) == [(FIRST, NAME, "buyer"), (FIRST, "user_2", "buyer"), (SECOND, NAME, "window_shopper")]
 
 
 def test_removed_the_user_is_gone_under_both_names(
-    postgres_url: str, database: psycopg.Connection[tuple[object, ...]]
+    database_url: str, database: psycopg.Connection[tuple[object, ...]]
 ) -> None:
-    assert forget_in_tables(postgres_url, Forgetting.of("user_1", Mode.REMOVE, PSEUDONYMS)) == 3
+    assert forget_in_tables(database_url, Forgetting.of("user_1", Mode.REMOVE, PSEUDONYMS)) == 3
 
     assert rows_of(database) == [(FIRST, "user_2", "buyer")]
 

@@ -27,12 +27,12 @@ from clickwatch_jars.java import find_java
 from clickwatch_servers.ports import free_port
 from clickwatch_servers.process import Process
 from clickwatch_servers.registry import registry_program, registry_url, start_registry, wait_for_registry
-from clickwatch_streaming.dead_letter_list import counts_by_reason
 from clickwatch_streaming.lake_folder import LakeFolder
 from confluent_kafka import Consumer, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 from confluent_kafka.schema_registry import Schema, SchemaRegistryClient
+from streaming_dead_letters import counts_by_reason
 from streaming_later_schema import LaterEncoder, later_schema
 from tenacity import Retrying, retry_if_result, stop_after_delay, wait_fixed
 

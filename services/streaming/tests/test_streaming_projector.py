@@ -5,7 +5,6 @@ import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import psycopg
 import pytest
@@ -48,14 +47,8 @@ class Database:
 
 
 @pytest.fixture
-def database(postgres_url: str) -> Database:
-    name = f"projector_{uuid.uuid4().hex}"
-    with psycopg.connect(postgres_url, autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {name}")
-    url = psycopg.conninfo.make_conninfo(postgres_url, dbname=name)
-    with psycopg.connect(url) as connection:
-        connection.execute((Path(__file__).parent / "serving_tables.sql").read_text("utf-8"))
-    return Database(url)
+def database(database_url: str) -> Database:
+    return Database(database_url)
 
 
 @pytest.fixture

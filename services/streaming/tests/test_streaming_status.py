@@ -16,6 +16,7 @@ from clickwatch_streaming.batch_record import BatchRecord, Counts, SchemaUse
 from clickwatch_streaming.lake_folder import LakeFolder
 from clickwatch_streaming.settings import Settings
 from clickwatch_streaming.status import KEPT, StatusReporter, TopicEnds, report
+from clickwatch_streaming.status_tables import StreamStatus
 from confluent_kafka import KafkaException, Producer
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
@@ -27,14 +28,8 @@ PATIENCE_SECONDS = 120.0
 
 
 @pytest.fixture
-def settings(postgres_url: str, kafka_bootstrap: str, tmp_path: Path) -> Settings:
+def settings(database_url: str, kafka_bootstrap: str, tmp_path: Path) -> Settings:
     name = f"status_{uuid.uuid4().hex}"
-    with psycopg.connect(postgres_url, autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {name}")
-    url = psycopg.conninfo.make_conninfo(postgres_url, dbname=name)
-    with psycopg.connect(url) as connection:
-        for tables in ("serving_tables.sql", "status_tables.sql"):
-            connection.execute((Path(__file__).parent / tables).read_text("utf-8"))
     topics = [f"{what}-{name}" for what in ("events", "alerts")]
     admin = AdminClient({"bootstrap.servers": kafka_bootstrap})
     for made in admin.create_topics([NewTopic(topic, 2) for topic in topics]).values():
@@ -44,7 +39,7 @@ def settings(postgres_url: str, kafka_bootstrap: str, tmp_path: Path) -> Setting
         kafka_bootstrap_servers=kafka_bootstrap,
         kafka_topic=topics[0],
         alerts_topic=topics[1],
-        database_url=url,
+        database_url=database_url,
         data_dir=tmp_path,
         # Nobody listens there: versions stay unknown.
         schema_registry_url="http://127.0.0.1:9/apis/ccompat/v7",
@@ -53,9 +48,13 @@ def settings(postgres_url: str, kafka_bootstrap: str, tmp_path: Path) -> Setting
 
 @pytest.fixture
 def reporter(settings: Settings) -> Iterator[StatusReporter]:
-    reporter = StatusReporter(settings, lambda: 0)
+    reporter = StatusReporter(settings, lambda: 0, nobody)
     yield reporter
     reporter.close()
+
+
+def nobody(status: StreamStatus, record: BatchRecord | None) -> None:
+    """Is told a status."""
 
 
 def rows(settings: Settings, query: str) -> list[tuple[object, ...]]:
@@ -131,7 +130,7 @@ def test_what_nobody_has_read_yet_is_the_lag(settings: Settings, reporter: Statu
 
 
 def test_a_backlog_counts_as_not_read(settings: Settings) -> None:
-    reporter = StatusReporter(settings, lambda: 70_000)
+    reporter = StatusReporter(settings, lambda: 70_000, nobody)
 
     reporter.report(NOW, NEVER)
     reporter.close()
@@ -181,7 +180,7 @@ def test_closed_windows_come_once_and_go_after_two_days(settings: Settings, repo
     ]
     assert rows(settings, kept) == expected
 
-    restarted = StatusReporter(settings, lambda: 0)
+    restarted = StatusReporter(settings, lambda: 0, nobody)
     restarted.report(NOW, NEVER)
     restarted.close()
 
@@ -197,7 +196,7 @@ def test_a_database_that_is_away_ends_nothing(settings: Settings) -> None:
         attempts.append(1)
         return 0
 
-    thread = threading.Thread(target=report, args=(settings, attempt, stop))
+    thread = threading.Thread(target=report, args=(settings, attempt, stop, nobody))
     thread.start()
     try:
         wait_until(lambda: len(attempts) > 1)
