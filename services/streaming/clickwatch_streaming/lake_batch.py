@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
+from uuid import uuid4
 
 import pyarrow.parquet as pq
 from clickwatch_service.pseudonyms import Pseudonyms
@@ -79,7 +80,9 @@ class BatchWriter:
         batch_id = previous.batch_id + 1
         staging = self.folder.stage(batch_id)
         with BatchTables(staging / "scratch") as tables:
-            summary = self._decode(messages, self.folder.parked(previous.batch_id), tables, staging)
+            # A name of its own: on a cluster tasks may outlive the driver that they wrote for.
+            attempt = staging / f"decoding-{uuid4().hex}"
+            summary = self._decode(messages, self.folder.parked(previous.batch_id), tables, attempt)
             if summary.parked:
                 tables.write_parked(self.folder.staged_parked(batch_id))
             if summary.dead_letters:
@@ -118,12 +121,12 @@ class BatchWriter:
             schemas=schemas,
         )
 
-    def _decode(self, messages: DataFrame, parked: Path, tables: BatchTables, staging: Path) -> BatchSummary:
+    def _decode(self, messages: DataFrame, parked: Path, tables: BatchTables, attempt: Path) -> BatchSummary:
         """Decode a batch, and with it what earlier ones had parked; look up the schemas they name."""
-        folders = [staging / "decoded"]
+        folders = [attempt / "decoded"]
         schema = self._stage(_with_origin(messages), folders[0]).schema
         if parked.exists():
-            folders.append(staging / "unparked")
+            folders.append(attempt / "unparked")
             self._stage(self.spark.read.parquet(str(parked)), folders[1])
         tables.set_decoded(folders)
         summary = tables.summary()
@@ -140,7 +143,7 @@ class BatchWriter:
         if not answers.complete:
             is_open = is_unknown & (schema_id <= HIGHEST_ID) & ~schema_id.isin(answers.missing)
             kept = kept.withColumn("bad_reason", sf.when(is_open, BadReason.PARKED).otherwise(reason))
-        again = staging / "decoded_again"
+        again = attempt / "decoded_again"
         kept.write.options(**_STAGED).parquet(str(again / "kept"))
         self._stage(_as_messages(rows.where(is_readable)), again / "read")
         tables.set_decoded([again / "kept", again / "read"])

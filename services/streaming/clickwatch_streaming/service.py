@@ -32,6 +32,7 @@ from tenacity import (
 
 from clickwatch_streaming import lake
 from clickwatch_streaming.backlog import unread_messages
+from clickwatch_streaming.cluster import wait_for_master
 from clickwatch_streaming.driver import remember_jvm, sole_service
 from clickwatch_streaming.hot_windows import AlertQuery
 from clickwatch_streaming.kafka import Heartbeat, wait_for_topics
@@ -69,12 +70,13 @@ def _run(settings: Settings, stop: threading.Event, say: Callable[[str], None], 
     topics = (settings.kafka_topic, settings.dead_letter_topic, settings.alerts_topic)
     partitions = wait_for_topics(settings.kafka_bootstrap_servers, topics, settings.wait_timeout, stop)
     registry, schema_id = _ready_registry(settings, stop)
+    wait_for_master(settings, stop)
     if stop.is_set():
         return
     try:
         with (
             sole_service(settings.checkpoints_dir),
-            _spark(settings, partitions[settings.kafka_topic]) as spark,
+            _spark(settings, partitions[settings.kafka_topic], stop) as spark,
             _projector(settings, partitions[settings.alerts_topic], say, metrics.projector) as failed,
         ):
             supervisor = _Supervisor(spark, settings, registry, schema_id, stop, failed, metrics)
@@ -85,8 +87,8 @@ def _run(settings: Settings, stop: threading.Event, say: Callable[[str], None], 
 
 
 @contextmanager
-def _spark(settings: Settings, topic_partitions: int) -> Iterator[SparkSession]:
-    spark = spark_session(settings, topic_partitions)
+def _spark(settings: Settings, topic_partitions: int, stop: threading.Event) -> Iterator[SparkSession]:
+    spark = spark_session(settings, topic_partitions, stop)
     remember_jvm(spark, settings.checkpoints_dir)
     log.info("Spark started", version=spark.version, master=spark.sparkContext.master)
     try:

@@ -3,14 +3,17 @@
 import os
 import re
 import signal
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from clickwatch_jars.java import spark_java_home
 from clickwatch_service import UserError
+from py4j.protocol import Py4JJavaError  # type: ignore[import-untyped]
 from pyspark.sql import SparkSession
 
+from clickwatch_streaming.cluster import is_local, wait_for_slots
 from clickwatch_streaming.connectors import connector_jars
 from clickwatch_streaming.settings import Settings
 
@@ -24,14 +27,18 @@ appender.stderr.layout.type = PatternLayout
 appender.stderr.layout.pattern = spark %d{{yyyy-MM-dd'T'HH:mm:ss}} %p %c{{1}}: %m%n%ex{{3}}
 """
 
+_SPARE_SLOTS = 2
+"""On a cluster, for what else the driver asks beside both queries."""
+
 STATE_STORE = "org.apache.spark.sql.execution.streaming.state.RocksDBStateStoreProvider"
 
 
-def spark_session(settings: Settings, topic_partitions: int = 1) -> SparkSession:
+def spark_session(settings: Settings, topic_partitions: int = 1, stop: threading.Event | None = None) -> SparkSession:
     """Spark with the connectors, in UTC, with a task slot for every task of both queries.
 
-    `topic_partitions` is how many partitions KAFKA_TOPIC has. Raises UserError where no Java or no
-    connectors are found, or where SPARK_MASTER has too few slots.
+    `topic_partitions` is how many partitions KAFKA_TOPIC has; once `stop` is set, a cluster's slots are
+    waited for no longer. Raises UserError where no Java or no connectors are found, where Spark does not
+    start, or where SPARK_MASTER has too few slots.
     """
     os.environ["JAVA_HOME"] = str(spark_java_home())  # where pyspark's launcher looks for it
     jars = connector_jars(settings.spark_jars_dir)
@@ -39,10 +46,23 @@ def spark_session(settings: Settings, topic_partitions: int = 1) -> SparkSession
     logging = settings.checkpoints_dir / "log4j2.properties"
     logging.write_text(_LOG4J.format(level=settings.spark_log_level.lower()))
     builder = SparkSession.builder.master(master(settings, topic_partitions)).appName("clickwatch")
-    for key, value in _configuration(settings, jars, logging).items():
+    for key, value in configuration(settings, topic_partitions, jars, logging).items():
         builder = builder.config(key, value)
     with _signals_kept_from_children():
-        return builder.getOrCreate()
+        try:
+            session = builder.getOrCreate()
+        except Py4JJavaError as error:
+            raise UserError(
+                f"SPARK_MASTER={settings.spark_master!r}, SPARK_DRIVER_HOST={settings.spark_driver_host!r}: Spark does "
+                f"not start there ({' '.join(str(error.java_exception).split())})"
+            ) from error
+    if not is_local(settings.spark_master):
+        try:
+            wait_for_slots(session, settings, least_slots(settings, topic_partitions), stop or threading.Event())
+        except UserError:
+            session.stop()
+            raise
+    return session
 
 
 @contextmanager
@@ -61,38 +81,54 @@ def _signals_kept_from_children() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
 
 
-def master(settings: Settings, topic_partitions: int) -> str:
-    """SPARK_MASTER with slots enough: every task of a Real-Time query holds one for good.
+def least_slots(settings: Settings, topic_partitions: int) -> int:
+    """Slots that both queries need: every task of a Real-Time query holds one for good.
 
     Its tasks are one for each partition of the topic and one for each partition of its two
     shuffles. Between two of its batches it gives them back for a moment; where the lake query has
     taken them by then, Spark fails it (CONCURRENT_SCHEDULER_INSUFFICIENT_SLOT). So the lake query's
-    tasks, one for each partition of the topic, need slots beside them. `local[*]` is widened to that
-    (the operating system shares the cores among them); a stated number that is too small is an error.
+    tasks, one for each partition of the topic, need slots beside them.
     """
-    realtime = topic_partitions + 2 * settings.shuffle_partitions
-    least = realtime + topic_partitions
-    needed = least + max(2, os.cpu_count() or 1)
+    return _realtime_slots(settings, topic_partitions) + topic_partitions
+
+
+def _realtime_slots(settings: Settings, topic_partitions: int) -> int:
+    return topic_partitions + 2 * settings.shuffle_partitions
+
+
+def master(settings: Settings, topic_partitions: int) -> str:
+    """SPARK_MASTER with slots enough.
+
+    `local[*]` is widened to that (the operating system shares the cores among them); a stated number
+    that is too small is an error. What a cluster offers is seen once its workers have answered.
+    """
+    least = least_slots(settings, topic_partitions)
     if settings.spark_master == "local[*]":
-        return f"local[{needed}]"
+        return f"local[{least + max(2, os.cpu_count() or 1)}]"
     stated = re.fullmatch(r"local(?:\[(\d+)\])?", settings.spark_master)
     if stated and int(stated[1] or 1) < least:
         raise UserError(
-            f"SPARK_MASTER={settings.spark_master!r}: must be local[*] or have at least "
-            f"{least} slots, {realtime} of them for the alert query"
+            f"SPARK_MASTER={settings.spark_master!r}: must be local[*] or have at least {least} slots, "
+            f"{_realtime_slots(settings, topic_partitions)} of them for the alert query"
         )
     return settings.spark_master
 
 
-def _configuration(settings: Settings, jars: list[Path], logging: Path) -> dict[str, str]:
+def configuration(settings: Settings, topic_partitions: int, jars: list[Path], logging: Path) -> dict[str, str]:
+    """What is set on the session; `logging` is the file that says what Spark logs."""
+    log4j = f"-Dlog4j2.configurationFile={logging.absolute()}"
     return {
         # Spark matches a regular expression over the message of a failed batch; a long Java trace
         # in it overflows a stack of 1 MB, and the reason is lost.
-        "spark.driver.extraJavaOptions": f"-XX:+UseParallelGC -Xss16m -Dlog4j2.configurationFile={logging.absolute()}",
+        "spark.driver.extraJavaOptions": f"-XX:+UseParallelGC -Xss16m {log4j}",
+        # On a cluster: DATA_DIR is theirs too.
+        "spark.executor.extraJavaOptions": f"-XX:+UseParallelGC {log4j}",
         "spark.jars": ",".join(str(jar) for jar in jars),
         "spark.driver.memory": settings.spark_driver_memory,
-        "spark.driver.bindAddress": "127.0.0.1",
-        "spark.driver.host": "127.0.0.1",
+        "spark.driver.bindAddress": settings.spark_driver_host,
+        "spark.driver.host": settings.spark_driver_host,
+        # A standalone master gives an application all that there is, unless it asks for less.
+        "spark.cores.max": str(least_slots(settings, topic_partitions) + _SPARE_SLOTS),
         "spark.ui.enabled": "true" if settings.spark_ui_port else "false",
         "spark.ui.port": str(settings.spark_ui_port),
         "spark.ui.showConsoleProgress": "false",

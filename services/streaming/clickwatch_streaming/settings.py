@@ -61,6 +61,7 @@ class Settings(MetricsSettings):
     user_id_key_file: Path | None = None
 
     spark_master: str = "local[*]"
+    spark_driver_host: str = "127.0.0.1"
     spark_jars_dir: Path | None = None
     spark_driver_memory: Annotated[str, AfterValidator(_memory)] = "1500m"
     spark_log_level: Literal["ERROR", "WARN", "INFO", "DEBUG"] = "ERROR"

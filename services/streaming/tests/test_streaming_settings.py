@@ -1,10 +1,14 @@
 """What the environment may say, and what it is told where it may not."""
 
+import socket
+import threading
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 from clickwatch_service import UserError, load_settings
-from clickwatch_streaming.session import master
+from clickwatch_streaming.cluster import addresses, is_local, wait_for_master
+from clickwatch_streaming.session import configuration, least_slots, master
 from clickwatch_streaming.settings import Settings, Trigger
 
 
@@ -61,3 +65,54 @@ def test_too_few_slots_are_refused() -> None:
     assert master(Settings(spark_master="local[8]"), topic_partitions=2) == "local[8]"
     with pytest.raises(UserError, match="at least 8 slots"):
         master(Settings(spark_master="local[7]"), topic_partitions=2)
+
+
+def test_a_cluster_is_asked_for_slots_enough_and_left_the_rest() -> None:
+    settings = Settings(spark_master="spark://here:7077", shuffle_partitions=2)
+
+    assert master(settings, topic_partitions=2) == "spark://here:7077"
+    assert least_slots(settings, topic_partitions=2) == 8
+    assert configuration(settings, 2, [], Path("log4j2.properties"))["spark.cores.max"] == "10"
+
+
+@pytest.mark.parametrize(
+    ("environment", "host"), [({}, "127.0.0.1"), ({"SPARK_DRIVER_HOST": "streaming"}, "streaming")]
+)
+def test_the_driver_listens_where_executors_are_told_it_is_and_nowhere_else(
+    monkeypatch: pytest.MonkeyPatch, environment: dict[str, str], host: str
+) -> None:
+    for variable, value in environment.items():
+        monkeypatch.setenv(variable, value)
+
+    found = configuration(Settings(), 2, [], Path("log4j2.properties"))
+
+    assert (found["spark.driver.host"], found["spark.driver.bindAddress"]) == (host, host)
+
+
+def test_only_a_master_that_runs_tasks_elsewhere_is_a_cluster() -> None:
+    assert [m for m in ("local", "local[*]", "local[8]", "local[8,2]") if not is_local(m)] == []
+    assert [m for m in ("spark://here:7077", "local-cluster[1,8,1024]", "yarn") if is_local(m)] == []
+
+
+def test_a_standalone_master_may_have_several_addresses() -> None:
+    assert addresses("spark://here:7077,[::1]:7078") == [("here", 7077), ("::1", 7078)]
+    assert addresses("yarn") == []
+    with pytest.raises(UserError, match="must be local"):
+        addresses("spark://here")
+
+
+def test_a_master_that_does_not_answer_is_named() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        port = listening.getsockname()[1]
+        settings = Settings(spark_master=f"spark://127.0.0.1:{port}", wait_timeout=timedelta(milliseconds=1))
+        wait_for_master(settings, threading.Event())
+
+    with pytest.raises(UserError, match=f"'spark://127.0.0.1:{port}': no master answers after 0.001 seconds"):
+        wait_for_master(settings, threading.Event())
+
+
+def test_a_master_is_waited_for_no_longer_than_the_service_runs() -> None:
+    stop = threading.Event()
+    stop.set()
+
+    wait_for_master(Settings(spark_master="spark://127.0.0.1:1"), stop)
