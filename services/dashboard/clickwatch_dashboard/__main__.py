@@ -2,7 +2,9 @@
 
 import json
 import logging
+import signal
 import socket
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -53,6 +55,8 @@ def run() -> None:
             ws_ping_interval=20,
             ws_max_size=1024,
         )
+        # uvicorn raises the signal again that it has ended on, when all is done that was asked for.
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit())
         with served_metrics(settings, web.state.metrics):
             uvicorn.Server(config).run([listener])
 
