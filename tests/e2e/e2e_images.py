@@ -7,12 +7,12 @@ from pathlib import Path
 _DIST = Path(os.environ.get("CLICKWATCH_DIST", "."))
 
 
-def service_image(service: str) -> str:
-    """The name of a service's image, as `./pants package` built it."""
-    info = _DIST / f"services.{service}.docker" / f"{service}.docker-info.json"
+def service_image(name: str) -> str:
+    """The name of an image of a service, as `./pants package` built it."""
+    (info,) = _DIST.glob(f"services.*.docker/{name}.docker-info.json")
     # Its id is not always known to Pants.
-    name: str = json.loads(info.read_bytes())["registries"][0]["tags"][0]["name"]
-    return name
+    tagged: str = json.loads(info.read_bytes())["registries"][0]["tags"][0]["name"]
+    return tagged
 
 
 def public_image(variable: str) -> str:

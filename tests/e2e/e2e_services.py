@@ -1,7 +1,9 @@
 """The service images as a user runs them, on a topic, a database and a data folder of their own."""
 
+import json
 import uuid
 from pathlib import Path
+from typing import Any
 
 import psycopg
 from clickwatch_events.registry import Registry
@@ -23,6 +25,7 @@ class Services:
     def __init__(self, containers: Containers, servers: Servers, folder: Path) -> None:
         name = f"e2e_{uuid.uuid4().hex[:8]}"
         self._containers = containers
+        self._servers = servers
         self._data = folder / "data"
         self._data.mkdir()
         # The images' user is no user of this machine.
@@ -51,12 +54,29 @@ class Services:
         self.run("simulator", "stream", "--fast", f"--ledger={_DATA}/{ledger}", *options)
         return self._data / ledger
 
+    def backfill(self, day: str, *options: str) -> Path:
+        """Write the log of a day alone; return the file of the ledger."""
+        ledger = f"ledger-{day}.json"
+        self.run("simulator", "backfill", f"--date={day}", f"--ledger={_DATA}/{ledger}", *options)
+        return self._data / ledger
+
     def analyse(self, day: str) -> None:
         self.run("batch", "run", f"--date={day}")
 
-    def run(self, service: str, *arguments: str) -> None:
+    def analyse_in_airflow(self, day: str) -> None:
+        """Run the DAG for a day: all its tasks, by Airflow's own test of a DAG, on metadata in PostgreSQL."""
+        name = f"{self.pipeline.topic}_airflow"
+        with psycopg.connect(self._servers.database_url("postgres"), autocommit=True) as connection:
+            connection.execute(f"CREATE DATABASE {name}".encode())
+        metadata = self._servers.database_url(name, inside=True).replace("postgresql:", "postgresql+psycopg2:", 1)
+        variables = {"AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": metadata}
+        self.run("airflow", "db", "migrate", variables=variables)
+        chosen = ("--conf", json.dumps({"day": day}))
+        self.run("airflow", "dags", "test", "clickstream_daily_batch", *chosen, variables=variables)
+
+    def run(self, service: str, *arguments: str, variables: dict[str, str] | None = None) -> None:
         """Run a program that does one thing and ends."""
-        container = self.start(service, *arguments)
+        container = self.start(service, *arguments, variables=variables)
         status = container.wait(timeout=PATIENCE_SECONDS)["StatusCode"]
         assert status == 0, f"{service} ended with {status}:\n{container.logs(tail=40).decode(errors='replace')}"
 
@@ -64,18 +84,27 @@ class Services:
         """Return the container of a service that was started last."""
         return next(one for one in reversed(self.started) if one.labels[LABEL] == service)
 
-    def start(self, service: str, *arguments: str) -> Container:
-        """Start a program and return at once."""
+    def start(
+        self,
+        service: str,
+        *arguments: str,
+        variables: dict[str, str] | None = None,
+        ports: dict[int, int] | None = None,
+        **options: Any,  # of Docker's own client
+    ) -> Container:
+        """Start a program and return at once; it has variables and ports beside those of all."""
         container = self._containers.start(
             service_image(service),
             service,
-            self._environment,
+            {**self._environment, **(variables or {})},
             command=list(arguments),
+            ports=ports,
             volumes={self._data: _DATA},
             read_only=True,
             tmpfs={"/tmp": "exec"},  # Spark unpacks its native libraries there
             cap_drop=["ALL"],
             security_opt=["no-new-privileges"],
+            **options,
         )
         self.started.append(container)
         return container

@@ -9,12 +9,14 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from time import monotonic
 
+import httpx2
 import pytest
-from clickwatch_ledger import Ledger, Outcome, Pipeline, eventually
+from clickwatch_ledger import Key, Ledger, Outcome, Pipeline, eventually
 from clickwatch_ledger.comparison import MISHAPS, LedgerComparison
 from clickwatch_ledger.pipeline import when_through
 from docker.models.containers import Container
 from e2e_containers import Containers
+from e2e_dashboard import opened_dashboard
 from e2e_servers import PATIENCE_SECONDS, Servers, kafka_answers, require_running, wait_until
 from e2e_services import Services
 
@@ -70,6 +72,42 @@ def _next_alert(pipeline: Pipeline, before: datetime | None, streaming: Containe
 
 class TestTheImages(LedgerComparison):
     """Nothing lost, nothing twice."""
+
+
+def test_the_dashboard_shows_the_day_and_the_alerts_of_the_ledger(outcome: Outcome, services: Services) -> None:
+    outcome.analyse(outcome.day)
+    with opened_dashboard(services) as (dashboard, client):
+        day = client.get(f"/api/days/{outcome.day}").json()
+        alerts = {status: _shown_alerts(client, status) for status in ("active", "confirmed")}
+
+    expected, summary = outcome.ledger.day(outcome.day), day["summary"]
+    assert (summary["total_events"], summary["revenue_minor"]) == (expected.total_events, expected.revenue_minor)
+    assert (summary["duplicate_events"], summary["malformed_lines"]) == (expected.duplicates, expected.malformed)
+    assert day["has_report"]
+    assert alerts == {"active": outcome.ledger.alerts(closed=False), "confirmed": outcome.ledger.alerts(closed=True)}
+    assert _exit_status(dashboard) == 0
+
+
+def _shown_alerts(client: httpx2.Client, status: str) -> dict[Key, tuple[int, int]]:
+    shown = client.get("/api/alerts", params={"status": status, "limit": 500}).json()
+    assert shown["total"] == len(shown["alerts"])
+    return {
+        (one["product_id"], datetime.fromisoformat(one["window_start"])): (one["views"], one["purchases"])
+        for one in shown["alerts"]
+    }
+
+
+def test_the_dag_in_airflow_analyses_a_day_as_its_log_holds_it(
+    containers: Containers, servers: Servers, tmp_path: Path
+) -> None:
+    services = Services(containers, servers, tmp_path)
+    ledger = services.backfill(DAY, "--events=2000", "--duplicates=0.02", "--poison=0.005")
+
+    services.analyse_in_airflow(DAY)
+
+    done = Outcome(services.pipeline, Ledger([ledger]), DAY, analyse=lambda _: None)
+    LedgerComparison().test_the_day_is_analysed_as_the_log_holds_it(done)
+    LedgerComparison().test_the_report_says_what_the_log_holds(done)
 
 
 def test_every_service_ran_locked_down(outcome: Outcome, services: Services) -> None:
