@@ -17,6 +17,9 @@ from clickwatch_events.schemas import ALERTS, EVENTS, schema_text
 READER_VERSION = 2
 """The version this release reads events as."""
 
+HOT_WINDOW_VERSION = 2
+"""The version this release writes hot windows in, and reads them as."""
+
 
 class BadMessage(ValueError):
     """The body cannot be decoded with the schema it says it was written with."""
@@ -159,13 +162,25 @@ def _read(body: bytes, writer: Schema, reader: Schema) -> dict[str, Any]:
     return record
 
 
+class _Writers(dict[int, Schema]):
+    """Schemas by id, each looked up when it is first asked for."""
+
+    def __init__(self, registry: WriterSchemas) -> None:
+        super().__init__()
+        self._registry = registry
+
+    def __missing__(self, schema_id: int) -> Schema:
+        schema = _parsed(self._registry.schema(schema_id))
+        self[schema_id] = schema
+        return schema
+
+
 class EventDecoder:
     """Turns Kafka message values into events, each by the schema it was written with."""
 
     def __init__(self, registry: WriterSchemas) -> None:
         """Look writer schemas up in `registry`, once each."""
-        self._registry = registry
-        self._writers: dict[int, Schema] = {}
+        self._writers = _Writers(registry)
         self._reader = _parsed(schema_text(EVENTS, READER_VERSION))
 
     def decode(self, message: bytes) -> Event:
@@ -177,11 +192,7 @@ class EventDecoder:
             LookupError: the registry has no schema of that id.
         """
         schema_id, body = unframe(message)
-        writer = self._writers.get(schema_id)
-        if writer is None:
-            writer = _parsed(self._registry.schema(schema_id))
-            self._writers[schema_id] = writer
-        record = _read(body, writer, self._reader)
+        record = _read(body, self._writers[schema_id], self._reader)
         return Event(
             record["event_id"],
             record["user_id"],
@@ -196,37 +207,64 @@ class EventDecoder:
 
 
 class HotWindowCodec:
-    """Hot windows as values of topic flash-sale-alerts."""
+    """Hot windows as this release writes them to topic flash-sale-alerts."""
 
     def __init__(self, schema_id: int) -> None:
-        """Write with the released schema, registered as `schema_id`."""
-        self._schema = _parsed(schema_text(ALERTS, 1))
+        """Write HOT_WINDOW_VERSION, registered as `schema_id`."""
+        self._schema = _parsed(schema_text(ALERTS, HOT_WINDOW_VERSION))
         self._schema_id = schema_id
 
     def encode(self, window: HotWindow) -> bytes:
         """Return the framed message."""
         out = io.BytesIO()
         record = window._asdict()
-        record["window_start"] = record.pop("window_start_ms")
-        record["window_end"] = record.pop("window_end_ms")
+        for name in _INSTANTS:
+            record[name] = record.pop(f"{name}_ms")
         fastavro.schemaless_writer(out, self._schema, record)
         return frame(self._schema_id, out.getvalue())
 
     def decode(self, message: bytes) -> HotWindow:
-        """Return the window of a framed message.
+        """Return the window of a framed message that this release wrote.
 
         Raises:
             BadFrame: the message is not in Confluent's framing.
             BadMessage: the body cannot be decoded.
         """
         _, body = unframe(message)
-        record = _read(body, self._schema, self._schema)
-        return HotWindow(
-            record["product_id"],
-            record["product_category"],
-            record["window_start"],
-            record["window_end"],
-            record["views"],
-            record["purchases"],
-            record["closed"],
-        )
+        return _hot_window(_read(body, self._schema, self._schema))
+
+
+class HotWindowDecoder:
+    """Turns values of topic flash-sale-alerts into hot windows, each by the schema it was written with."""
+
+    def __init__(self, registry: WriterSchemas) -> None:
+        """Look writer schemas up in `registry`, once each."""
+        self._writers = _Writers(registry)
+        self._reader = _parsed(schema_text(ALERTS, HOT_WINDOW_VERSION))
+
+    def decode(self, message: bytes) -> HotWindow:
+        """Return the window as this release reads it.
+
+        Raises:
+            BadFrame: the message is not in Confluent's framing.
+            BadMessage: the body cannot be decoded.
+            LookupError: the registry has no schema of that id.
+        """
+        schema_id, body = unframe(message)
+        return _hot_window(_read(body, self._writers[schema_id], self._reader))
+
+
+_INSTANTS = ("window_start", "window_end", "newest_kafka_timestamp")
+
+
+def _hot_window(record: dict[str, Any]) -> HotWindow:
+    return HotWindow(
+        record["product_id"],
+        record["product_category"],
+        record["window_start"],
+        record["window_end"],
+        record["views"],
+        record["purchases"],
+        record["closed"],
+        record["newest_kafka_timestamp"],
+    )

@@ -50,6 +50,8 @@ class HotWindow(NamedTuple):
         views: views counted so far.
         purchases: purchases counted so far.
         closed: whether the counts are final.
+        newest_kafka_timestamp_ms: Kafka timestamp of the newest event counted, since schema version 2;
+            None in final counts.
     """
 
     product_id: str
@@ -59,3 +61,4 @@ class HotWindow(NamedTuple):
     views: int
     purchases: int
     closed: bool = False
+    newest_kafka_timestamp_ms: int | None = None

@@ -3,10 +3,10 @@ import json
 
 import fastavro
 import pytest
-from clickwatch_events.avro import BadMessage, EventDecoder, EventEncoder, HotWindowCodec
+from clickwatch_events.avro import BadMessage, EventDecoder, EventEncoder, HotWindowCodec, HotWindowDecoder
 from clickwatch_events.event import Event, EventType, HotWindow
 from clickwatch_events.framing import BadFrame, frame, unframe
-from clickwatch_events.schemas import EVENTS, schema_text
+from clickwatch_events.schemas import ALERTS, EVENTS, schema_text
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -121,19 +121,68 @@ def test_bytes_without_the_framing_are_refused(message: bytes) -> None:
         EventDecoder(Schemas()).decode(message)
 
 
-@given(
-    st.builds(
-        HotWindow,
-        product_id=texts,
-        product_category=texts,
-        window_start_ms=st.integers(0, LATEST_MS),
-        window_end_ms=st.integers(0, LATEST_MS),
-        views=st.integers(0, 2**40),
-        purchases=st.integers(0, 2**40),
-        closed=st.booleans(),
-    )
+instants = st.integers(0, LATEST_MS)
+hot_windows = st.builds(
+    HotWindow,
+    product_id=texts,
+    product_category=texts,
+    window_start_ms=instants,
+    window_end_ms=instants,
+    views=st.integers(0, 2**40),
+    purchases=st.integers(0, 2**40),
+    closed=st.booleans(),
+    newest_kafka_timestamp_ms=st.none() | instants,
 )
-def test_a_hot_window_comes_back_whole(window: HotWindow) -> None:
-    codec = HotWindowCodec(schema_id=9)
 
-    assert codec.decode(codec.encode(window)) == window
+
+class HotWindowSchemas:
+    """A registry in which a version's number is its id."""
+
+    def schema(self, schema_id: int) -> str:
+        return schema_text(ALERTS, schema_id)
+
+
+def v1_hot_window(window: HotWindow) -> bytes:
+    """The message of a release that knows version 1 alone."""
+    record = window._asdict() | {"window_start": window.window_start_ms, "window_end": window.window_end_ms}
+    schema = json.loads(schema_text(ALERTS, 1), object_hook=without_logical_type)
+    out = io.BytesIO()
+    fastavro.schemaless_writer(out, fastavro.parse_schema(schema), record)
+    return frame(1, out.getvalue())
+
+
+@given(hot_windows)
+def test_a_hot_window_comes_back_whole(window: HotWindow) -> None:
+    codec = HotWindowCodec(schema_id=2)
+    message = codec.encode(window)
+
+    assert codec.decode(message) == window
+    assert HotWindowDecoder(HotWindowSchemas()).decode(message) == window
+
+
+@given(hot_windows)
+def test_a_v1_hot_window_is_read_with_the_later_field_empty(window: HotWindow) -> None:
+    message = v1_hot_window(window)
+
+    assert HotWindowDecoder(HotWindowSchemas()).decode(message) == window._replace(newest_kafka_timestamp_ms=None)
+
+
+@given(hot_windows)
+def test_a_v1_reader_reads_a_v2_hot_window(window: HotWindow) -> None:
+    writer, reader = (
+        fastavro.parse_schema(json.loads(schema_text(ALERTS, version), object_hook=without_logical_type))
+        for version in (2, 1)
+    )
+    _, body = unframe(HotWindowCodec(schema_id=2).encode(window))
+
+    record = fastavro.schemaless_reader(io.BytesIO(body), writer, reader)
+
+    assert record == {
+        "product_id": window.product_id,
+        "product_category": window.product_category,
+        "window_start": window.window_start_ms,
+        "window_end": window.window_end_ms,
+        "views": window.views,
+        "purchases": window.purchases,
+        "closed": window.closed,
+    }

@@ -39,6 +39,18 @@ def committed_offsets(checkpoint: Path, topic: str) -> dict[int, int]:
     return {int(partition): offset for partition, offset in offsets.get(topic, {}).items()}
 
 
+def committed_watermark_ms(checkpoint: Path) -> int | None:
+    """The watermark after the last batch the query has committed; None before the first.
+
+    Spark's log: after a line of its own `commits/N` holds the watermark of the batch after.
+    """
+    batches = _committed_batches(checkpoint)
+    if not batches:
+        return None
+    line = (checkpoint / "commits" / str(max(batches))).read_text("utf-8").splitlines()[1]
+    return int(json.loads(line)["nextBatchWatermarkMs"])
+
+
 def discard_unless_committed(checkpoint: Path) -> None:
     """Remove a checkpoint whose first batch was never committed.
 

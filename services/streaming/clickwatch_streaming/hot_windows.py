@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
 
+from clickwatch_events.avro import HOT_WINDOW_VERSION
 from clickwatch_events.schemas import ALERTS, schema_text
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as sf
@@ -15,12 +16,14 @@ from pyspark.sql.avro.functions import to_avro
 from pyspark.sql.streaming.query import StreamingQuery
 from pyspark.sql.streaming.readwriter import DataStreamWriter
 
-from clickwatch_streaming.backlog import discard_unless_committed
+from clickwatch_streaming.backlog import committed_watermark_ms, discard_unless_committed
 from clickwatch_streaming.decode import decoded, good_events, header
 from clickwatch_streaming.settings import Settings
 from clickwatch_streaming.windows import window_counts
 
 QUERY_NAME = "alerts"
+STATE_VERSION = 2
+"""Raised with each change of what is kept for a window: Spark goes on from no other state than it knows."""
 ALERT_FIELDS = ("event_id", "product_id", "product_category", "event_type", "timestamp")
 
 
@@ -42,7 +45,7 @@ def hot_windows(messages: DataFrame, writers: Mapping[int, str], settings: Setti
     )
     unique = (
         events.where(sf.col("event_type").isin("view", "purchase"))
-        .select(*ALERT_FIELDS)
+        .select(*ALERT_FIELDS, "kafka_timestamp")
         .withWatermark("timestamp", _interval(settings.watermark))
         # 64 bits of the id are a third of its length to shuffle and keep; two of a million events of
         # one and the same millisecond share them once in 40 million years of such milliseconds.
@@ -75,12 +78,28 @@ def as_messages(windows: DataFrame, schema_id: int) -> DataFrame:
         "views",
         "purchases",
         sf.lit(False).alias("closed"),
+        "newest_kafka_timestamp",
     )
-    body = to_avro(record, schema_text(ALERTS, 1))
+    body = to_avro(record, schema_text(ALERTS, HOT_WINDOW_VERSION))
     return windows.select(
         sf.concat_ws("|", "product_id", start).cast("binary").alias("key"),
         sf.concat(sf.lit(header(schema_id)), body).alias("value"),
     )
+
+
+def first_offsets(settings: Settings) -> dict[str, str]:
+    """Options of Kafka's source: where a query without a checkpoint begins.
+
+    At the topic's start, or where an earlier release has kept another state: so far before its
+    watermark that whatever is still open is counted again from its first event. Windows that ended
+    shortly before are too, because an alert of half the counts would stand until the lake closes them.
+    """
+    watermark_ms = committed_watermark_ms(settings.checkpoints_dir / "alerts")
+    if watermark_ms is None:
+        return {"startingOffsets": "earliest"}
+    before = 2 * settings.window_duration + settings.max_future
+    from_ms = max(0, watermark_ms - before // timedelta(milliseconds=1))
+    return {"startingTimestamp": str(from_ms), "startingOffsetsByTimestampStrategy": "latest"}
 
 
 class AlertQuery:
@@ -95,7 +114,7 @@ class AlertQuery:
     @property
     def checkpoint(self) -> Path:
         """Where the query keeps its progress and its state."""
-        return self._settings.checkpoints_dir / "alerts"
+        return self._settings.checkpoints_dir / f"alerts-{STATE_VERSION}"
 
     def drain(self, writers: Mapping[int, str]) -> StreamingQuery:
         """Read what the topic holds now, up to one cut over all its partitions, and end."""
@@ -119,7 +138,7 @@ class AlertQuery:
             self._spark.readStream.format("kafka")
             .option("kafka.bootstrap.servers", settings.kafka_bootstrap_servers)
             .option("subscribe", settings.kafka_topic)
-            .option("startingOffsets", "earliest")
+            .options(**first_offsets(settings))
             .option("failOnDataLoss", "true")
             # The connector asks for its position after each poll; 500 records a poll is dear.
             .option("kafka.max.poll.records", "5000")

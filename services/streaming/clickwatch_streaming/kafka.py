@@ -9,7 +9,6 @@ import structlog
 from clickwatch_service import UserError
 from confluent_kafka import (
     OFFSET_BEGINNING,
-    TIMESTAMP_NOT_AVAILABLE,
     Consumer,
     KafkaError,
     KafkaException,
@@ -39,7 +38,6 @@ class Record(NamedTuple):
     partition: int
     offset: int
     value: bytes | None
-    timestamp_ms: int | None = None
 
 
 def wait_for_topics(
@@ -150,9 +148,7 @@ class TopicReader:
                 partition, offset = message.partition(), message.offset()
                 assert partition is not None
                 assert offset is not None
-                kind, timestamp_ms = message.timestamp()
-                timestamp = None if kind == TIMESTAMP_NOT_AVAILABLE else timestamp_ms
-                records.append(Record(partition, offset, message.value(), timestamp))
+                records.append(Record(partition, offset, message.value()))
             elif error.code() in (KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RANGE):
                 raise UserError(
                     f"topic {self._topic} does not hold the offset that table stream_offsets names ({error.str()}): "

@@ -15,7 +15,6 @@ from pyspark.sql.streaming.listener import StreamingQueryProgress
 
 from clickwatch_streaming.alerts import Alert, Status
 from clickwatch_streaming.batch_record import BatchRecord
-from clickwatch_streaming.kafka import Record
 from clickwatch_streaming.status_tables import StreamStatus
 
 _SECONDS = (0.01, 0.025, 0.05, 0.075, 0.1, 0.15, 0.25, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0, 300.0)
@@ -27,8 +26,8 @@ class ProjectorMetrics(Collector):
     def __init__(self) -> None:
         """Count from 0."""
         self._seconds = Histogram(
-            "clickwatch_streaming_hot_window_seconds",
-            "From the Kafka timestamp of a hot window's record to the commit of its row",
+            "clickwatch_streaming_produce_to_visible_seconds",
+            "From the Kafka timestamp of the newest event that a change of an alert counts to its commit",
             buckets=_SECONDS,
             registry=None,
         )
@@ -40,18 +39,17 @@ class ProjectorMetrics(Collector):
         )
         self._retries = Counter(
             "clickwatch_streaming_projector_retries",
-            "Times the projector began anew because database or broker failed",
+            "Times the projector began anew because database, broker or registry failed",
             registry=None,
         )
         for status in Status:
             self._changes.labels(status.value)
 
-    def committed(self, records: Iterable[Record], changes: Iterable[Alert], now: float) -> None:
-        """Count records that have just become rows, at `now` in seconds since 1970."""
-        for record in records:
-            if record.timestamp_ms is not None:
-                # Clocks of two machines may differ.
-                self._seconds.observe(max(0.0, now - record.timestamp_ms / 1000))
+    def committed(self, newest_kafka_timestamps_ms: Iterable[int], changes: Iterable[Alert], now: float) -> None:
+        """Count what has just become visible, at `now` in seconds since 1970; see `projector.Outcome`."""
+        for newest_ms in newest_kafka_timestamps_ms:
+            # Clocks of two machines may differ.
+            self._seconds.observe(max(0.0, now - newest_ms / 1000))
         for alert in changes:
             self._changes.labels(alert.status.value).inc()
 

@@ -14,8 +14,9 @@ from typing import Protocol
 import psycopg
 import structlog
 from clickwatch_events import HotWindow
-from clickwatch_events.avro import BadMessage, HotWindowCodec
+from clickwatch_events.avro import BadMessage, HotWindowDecoder
 from clickwatch_events.framing import BadFrame
+from clickwatch_events.registry import NotRegistered, Registry, RegistryUnavailable
 from confluent_kafka import KafkaException
 
 from clickwatch_streaming.alerts import Alert, Thresholds, alert_after
@@ -39,11 +40,13 @@ class Outcome:
     Attributes:
         rows: alerts to save, one for each product and window.
         changes: alerts in each new state they passed through, in order.
+        newest_kafka_timestamps_ms: of each record that changed a row, where it says so: what is new by it.
         closed_until_ms: the latest end among closed windows, with this batch; None before the first.
     """
 
     rows: list[Alert]
     changes: list[Alert]
+    newest_kafka_timestamps_ms: list[int]
     closed_until_ms: int | None
 
 
@@ -58,6 +61,7 @@ def projected(
     after = dict(alerts)
     touched: dict[Key, None] = {}
     changes: list[Alert] = []
+    newest_ms: list[int] = []
     for window in windows:
         key = (window.product_id, window.window_start_ms)
         before = after.get(key)
@@ -65,11 +69,13 @@ def projected(
         if alert is not None:
             after[key] = alert
             touched[key] = None
+            if window.newest_kafka_timestamp_ms is not None:
+                newest_ms.append(window.newest_kafka_timestamp_ms)
             if before is None or before.status is not alert.status:
                 changes.append(alert)
         if window.closed:
             closed_until_ms = max(closed_until_ms or window.window_end_ms, window.window_end_ms)
-    return Outcome([after[key] for key in touched], changes, closed_until_ms)
+    return Outcome([after[key] for key in touched], changes, newest_ms, closed_until_ms)
 
 
 def console_line(alert: Alert) -> str:
@@ -82,10 +88,10 @@ def console_line(alert: Alert) -> str:
 
 
 class Decoder(Protocol):
-    """Reads the values of the topic: `clickwatch_events.avro.HotWindowCodec`."""
+    """Reads the values of the topic: `clickwatch_events.avro.HotWindowDecoder`."""
 
     def decode(self, message: bytes) -> HotWindow:
-        """Return the window of a framed message; BadFrame or BadMessage where it is none."""
+        """Return the window of a framed message; BadFrame, BadMessage or NotRegistered where it is none."""
         ...
 
 
@@ -110,7 +116,7 @@ def _windows(records: Iterable[Record], decoder: Decoder) -> Iterable[HotWindow]
             continue
         try:
             yield decoder.decode(record.value)
-        except (BadFrame, BadMessage) as error:
+        except (BadFrame, BadMessage, NotRegistered) as error:
             log.error("hot window skipped", partition=record.partition, offset=record.offset, reason=str(error))
 
 
@@ -120,25 +126,27 @@ def project(
     stop: threading.Event,
     say: Callable[[str], None],
     metrics: ProjectorMetrics | None = None,
+    decoder: Decoder | None = None,
 ) -> None:
-    """Follow the topic until `stop` is set; wait out a database or a broker that is away.
+    """Follow the topic until `stop` is set; wait out a database, a broker or a registry that is away.
+
+    Without a `decoder`, records are read by the registry's schemas.
 
     Raises:
         UserError: the topic no longer holds what the table says comes next.
     """
-    # Reading needs no schema id, only writing does.
-    decoder = HotWindowCodec(0)
+    decoder = decoder or HotWindowDecoder(Registry(settings.schema_registry_url))
     thresholds = Thresholds(settings.views_threshold, settings.purchases_threshold)
     metrics = metrics or ProjectorMetrics()
     failures = 0
     while not stop.is_set():
         try:
-            for records, outcome in _outcomes(settings, partitions, decoder, thresholds, stop):
+            for outcome in _outcomes(settings, partitions, decoder, thresholds, stop):
                 failures = 0
-                metrics.committed(records, outcome.changes, time())
+                metrics.committed(outcome.newest_kafka_timestamps_ms, outcome.changes, time())
                 for alert in outcome.changes:
                     say(console_line(alert))
-        except (psycopg.Error, KafkaException) as error:
+        except (psycopg.Error, KafkaException, RegistryUnavailable) as error:
             failures += 1
             metrics.retried()
             seconds = min(0.5 * 2 ** (failures - 1), 10)
@@ -148,7 +156,7 @@ def project(
 
 def _outcomes(
     settings: Settings, partitions: int, decoder: Decoder, thresholds: Thresholds, stop: threading.Event
-) -> Iterable[tuple[list[Record], Outcome]]:
+) -> Iterable[Outcome]:
     table = AlertTable(settings.database_url, settings.alerts_topic)
     try:
         with table:
@@ -161,7 +169,7 @@ def _outcomes(
             while not stop.is_set():
                 records = reader.read(MOST_RECORDS, IDLE, LINGER)
                 if records:
-                    yield records, project_batch(table, records, decoder, thresholds, datetime.now(UTC))
+                    yield project_batch(table, records, decoder, thresholds, datetime.now(UTC))
         finally:
             reader.close()
     finally:

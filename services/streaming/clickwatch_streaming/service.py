@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from time import monotonic
 
 import structlog
+from clickwatch_events.avro import HOT_WINDOW_VERSION
 from clickwatch_events.registry import NotRegistered, Registry, RegistryUnavailable
 from clickwatch_events.schemas import ALERTS, EVENTS
 from clickwatch_jars.java import spark_java_home
@@ -118,7 +119,7 @@ def _ready_registry(settings: Settings, stop: threading.Event) -> tuple[Registry
             sleep=sleep_using_event(stop),
             before_sleep=say,
             reraise=True,
-        )(registry.id_of, ALERTS, 1)
+        )(registry.id_of, ALERTS, HOT_WINDOW_VERSION)
     except (RegistryUnavailable, NotRegistered) as error:
         if stop.is_set():
             return registry, 0

@@ -11,7 +11,7 @@ from clickwatch_events import Event, EventType, HotWindow
 from clickwatch_events.avro import EventEncoder, HotWindowCodec
 from clickwatch_events.schemas import EVENTS, schema_text
 from clickwatch_streaming.backlog import unread_messages
-from clickwatch_streaming.hot_windows import AlertQuery
+from clickwatch_streaming.hot_windows import AlertQuery, first_offsets
 from clickwatch_streaming.settings import Settings
 from confluent_kafka import Consumer, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient
@@ -41,6 +41,22 @@ class Shop:
         for number, message in enumerate(messages):
             producer.produce(self.settings.kafka_topic, message, f"user_{number}")
         assert producer.flush(60) == 0
+
+    def newest_timestamp_ms(self) -> int:
+        """Kafka's timestamp of the last of all messages sent."""
+        consumer = Consumer({"bootstrap.servers": self.settings.kafka_bootstrap_servers, "group.id": "test"})
+        newest = 0
+        try:
+            for partition in range(2):
+                _, end = consumer.get_watermark_offsets(TopicPartition(self.settings.kafka_topic, partition))
+                consumer.assign([TopicPartition(self.settings.kafka_topic, partition, end - 1)])
+                message = consumer.poll(PATIENCE.total_seconds())
+                assert message is not None
+                assert message.error() is None
+                newest = max(newest, message.timestamp()[1])
+        finally:
+            consumer.close()
+        return newest
 
     def hot_windows_until(self, product: str, views: int, purchases: int) -> list[HotWindow]:
         """What the query has sent, once both windows of a product have come to some counts."""
@@ -132,7 +148,10 @@ def test_both_ways_of_running_go_on_from_one_checkpoint(spark: SparkSession, sho
     # Micro-batches go on from what Real-Time Mode committed, and count what it had not committed again.
     shop.send(events("product_7", 1))
     alerts.drain(WRITERS).awaitTermination()
-    assert shop.hot_windows_until("product_7", 111, 3)
+    seen = shop.hot_windows_until("product_7", 111, 3)
+    # The 111th view was the last of all messages.
+    last = {w.newest_kafka_timestamp_ms for w in seen if w.product_id == "product_7" and w.views == 111}
+    assert last == {shop.newest_timestamp_ms()}
 
 
 def test_what_was_not_committed_is_read_again_with_a_schema_learnt_meanwhile(spark: SparkSession, shop: Shop) -> None:
@@ -148,3 +167,20 @@ def test_what_was_not_committed_is_read_again_with_a_schema_learnt_meanwhile(spa
 
     assert shop.hot_windows_until("product_1", 240, 0)
     assert shop.hot_windows_until("product_7", 104, 0)
+
+
+def test_what_is_open_is_counted_again_where_an_earlier_release_kept_another_state(
+    spark: SparkSession, shop: Shop
+) -> None:
+    alerts = AlertQuery(spark, shop.settings, 3)
+    shop.send(events("product_7", 104))
+    alerts.drain(WRITERS).awaitTermination()
+    alerts.checkpoint.rename(alerts.checkpoint.with_name("alerts"))
+    shop.send(events("product_7", 1))
+
+    assert first_offsets(shop.settings) == {
+        "startingTimestamp": str(START * 1000 + 103 - (10 + 2 * 10 + 5) * 60_000),
+        "startingOffsetsByTimestampStrategy": "latest",
+    }
+    alerts.drain(WRITERS).awaitTermination()
+    assert shop.hot_windows_until("product_7", 105, 0)

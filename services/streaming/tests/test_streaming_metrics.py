@@ -6,7 +6,6 @@ from pathlib import Path
 
 from clickwatch_streaming.alerts import Alert, Status
 from clickwatch_streaming.batch_record import BatchRecord, Counts
-from clickwatch_streaming.kafka import Record
 from clickwatch_streaming.metrics import ProjectorMetrics, QueryFigures, ServiceMetrics
 from clickwatch_streaming.status_tables import StreamStatus
 from prometheus_client import CollectorRegistry, generate_latest
@@ -66,18 +65,17 @@ def test_the_last_status_and_the_lakes_last_record_are_told() -> None:
         assert any(found.startswith(f"{head} ") and float(found.split()[-1]) == float(value) for found in lines), line
 
 
-def test_a_record_that_became_a_row_counts_by_its_age() -> None:
+def test_what_became_visible_counts_by_the_age_of_its_newest_event() -> None:
     metrics = ProjectorMetrics()
     new = Alert("product_1", "laptops", 0, 600_000, 101, 0, Status.ACTIVE, NOW, NOW)
     at_ms = int(NOW_SECONDS * 1000)
-    records = [Record(0, 0, b"", at_ms - 80), Record(0, 1, b"", at_ms - 400), Record(0, 2, b"")]
 
-    metrics.committed(records, [new], NOW_SECONDS)
+    metrics.committed([at_ms - 80, at_ms - 400], [new], NOW_SECONDS)
     metrics.retried()
 
     text = said(metrics)
-    assert 'clickwatch_streaming_hot_window_seconds_bucket{le="0.1"} 1.0' in text
-    assert "clickwatch_streaming_hot_window_seconds_count 2.0" in text
+    assert 'clickwatch_streaming_produce_to_visible_seconds_bucket{le="0.1"} 1.0' in text
+    assert "clickwatch_streaming_produce_to_visible_seconds_count 2.0" in text
     assert 'clickwatch_streaming_alert_changes_total{status="active"} 1.0' in text
     assert "clickwatch_streaming_projector_retries_total 1.0" in text
 
@@ -85,9 +83,9 @@ def test_a_record_that_became_a_row_counts_by_its_age() -> None:
 def test_a_clock_that_is_behind_makes_no_negative_age() -> None:
     metrics = ProjectorMetrics()
 
-    metrics.committed([Record(0, 0, b"", int(NOW_SECONDS * 1000) + 900)], [], NOW_SECONDS)
+    metrics.committed([int(NOW_SECONDS * 1000) + 900], [], NOW_SECONDS)
 
-    assert "clickwatch_streaming_hot_window_seconds_sum 0.0" in said(metrics)
+    assert "clickwatch_streaming_produce_to_visible_seconds_sum 0.0" in said(metrics)
 
 
 def test_a_batch_without_rates_has_rates_of_0() -> None:

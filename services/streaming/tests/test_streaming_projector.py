@@ -9,12 +9,16 @@ from datetime import UTC, datetime, timedelta
 import psycopg
 import pytest
 from clickwatch_events import HotWindow
-from clickwatch_events.avro import HotWindowCodec
+from clickwatch_events.avro import HotWindowCodec, HotWindowDecoder
+from clickwatch_events.framing import frame, unframe
+from clickwatch_events.registry import NotRegistered, RegistryUnavailable
+from clickwatch_events.schemas import ALERTS, schema_text
 from clickwatch_service import UserError
 from clickwatch_streaming.alerts import Status, Thresholds
 from clickwatch_streaming.kafka import Record, wait_for_topics
+from clickwatch_streaming.metrics import ProjectorMetrics
 from clickwatch_streaming.postgres import AlertTable
-from clickwatch_streaming.projector import project, project_batch
+from clickwatch_streaming.projector import Decoder, project, project_batch
 from clickwatch_streaming.settings import Settings
 from confluent_kafka import Producer
 from confluent_kafka.admin import AdminClient
@@ -59,8 +63,27 @@ def topic(kafka_bootstrap: str) -> str:
     return name
 
 
-def hot(product: str, views: int, purchases: int, closed: bool = False) -> bytes:
-    return CODEC.encode(HotWindow(product, "laptops", START, START + 600_000, views, purchases, closed))
+def hot(product: str, views: int, purchases: int, closed: bool = False, newest_ms: int | None = None) -> bytes:
+    return CODEC.encode(HotWindow(product, "laptops", START, START + 600_000, views, purchases, closed, newest_ms))
+
+
+class Schemas:
+    """A registry that answers at the second attempt; ids 1 and 3 are versions 1 and 2."""
+
+    def __init__(self) -> None:
+        self._asked = 0
+
+    def schema(self, schema_id: int) -> str:
+        self._asked += 1
+        if self._asked == 1:
+            raise RegistryUnavailable("not yet")
+        if schema_id not in (1, 3):
+            raise NotRegistered(str(schema_id))
+        return schema_text(ALERTS, 1 if schema_id == 1 else 2)
+
+
+def told(metrics: ProjectorMetrics) -> dict[str, float]:
+    return {sample.name: sample.value for family in metrics.collect() for sample in family.samples}
 
 
 def records(*values: bytes | None, first_offset: int = 0) -> list[Record]:
@@ -141,17 +164,17 @@ def test_nothing_is_written_when_the_transaction_fails(database: Database, table
 class Running:
     """A projector in a thread of its own, and the lines it says."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, decoder: Decoder = CODEC, metrics: ProjectorMetrics | None = None) -> None:
         self.lines: list[str] = []
         self._heard = threading.Condition()
         self._stop = threading.Event()
         self._failure: list[Exception] = []
-        self._thread = threading.Thread(target=self._run, args=(settings,))
+        self._thread = threading.Thread(target=self._run, args=(settings, decoder, metrics))
         self._thread.start()
 
-    def _run(self, settings: Settings) -> None:
+    def _run(self, settings: Settings, decoder: Decoder, metrics: ProjectorMetrics | None) -> None:
         try:
-            project(settings, 1, self._stop, self._hear)
+            project(settings, 1, self._stop, self._hear, metrics, decoder)
         except Exception as error:
             self._failure.append(error)
             with self._heard:
@@ -195,6 +218,28 @@ def test_a_projector_goes_on_where_another_ended(kafka_bootstrap: str, topic: st
     assert [line.split()[1] for line in first.lines + second.lines] == [Status.ACTIVE, Status.CONFIRMED]
     assert database.alerts() == [("a", "confirmed", 120, 1)]
     assert database.next_offsets() == {0: 2}
+
+
+def test_what_a_record_makes_visible_counts_once_by_its_newest_event(
+    kafka_bootstrap: str, topic: str, database: Database
+) -> None:
+    settings = Settings(kafka_bootstrap_servers=kafka_bootstrap, alerts_topic=topic, database_url=database.url)
+    v2 = hot("a", 101, 0, newest_ms=START)
+    # What version 2 adds is its last byte, where it is null.
+    v1 = frame(1, unframe(hot("b", 101, 0))[1][:-1])
+    unheard_of = frame(77, unframe(hot("c", 101, 0))[1])
+    send(kafka_bootstrap, topic, v2, v2, unheard_of, v1, hot("a", 101, 0, closed=True))
+    metrics = ProjectorMetrics()
+
+    running = Running(settings, HotWindowDecoder(Schemas()), metrics)
+    running.wait_for(lambda: len(running.lines) == 3)
+    running.end()
+
+    figures = told(metrics)
+    assert [row[:2] for row in database.alerts()] == [("a", "confirmed"), ("b", "active")]
+    assert figures["clickwatch_streaming_produce_to_visible_seconds_count"] == 1
+    assert figures["clickwatch_streaming_produce_to_visible_seconds_sum"] > 24 * 3600
+    assert figures["clickwatch_streaming_projector_retries_total"] == 1
 
 
 def test_a_projector_waits_for_the_tables(kafka_bootstrap: str, topic: str, database: Database) -> None:
