@@ -69,7 +69,7 @@ class Services:
         with psycopg.connect(self._servers.database_url("postgres"), autocommit=True) as connection:
             connection.execute(f"CREATE DATABASE {name}".encode())
         metadata = self._servers.database_url(name, inside=True).replace("postgresql:", "postgresql+psycopg2:", 1)
-        variables = {"AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": metadata}
+        variables = {"AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": metadata, "DAG_RETRIES": "0"}
         self.run("airflow", "db", "migrate", variables=variables)
         chosen = ("--conf", json.dumps({"day": day}))
         self.run("airflow", "dags", "test", "clickstream_daily_batch", *chosen, variables=variables)
