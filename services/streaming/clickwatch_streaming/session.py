@@ -11,6 +11,7 @@ from pathlib import Path
 from clickwatch_jars.java import spark_java_home
 from clickwatch_service import UserError
 from py4j.protocol import Py4JJavaError  # type: ignore[import-untyped]
+from pyspark.errors import PySparkException
 from pyspark.sql import SparkSession
 
 from clickwatch_streaming.cluster import is_local, wait_for_slots
@@ -51,10 +52,11 @@ def spark_session(settings: Settings, topic_partitions: int = 1, stop: threading
     with _signals_kept_from_children():
         try:
             session = builder.getOrCreate()
-        except Py4JJavaError as error:
+        except (Py4JJavaError, PySparkException) as error:
+            reason = getattr(error, "java_exception", None) or getattr(error, "_origin", error)
             raise UserError(
                 f"SPARK_MASTER={settings.spark_master!r}, SPARK_DRIVER_HOST={settings.spark_driver_host!r}: Spark does "
-                f"not start there ({' '.join(str(error.java_exception).split())})"
+                f"not start there ({' '.join(str(reason).split())})"
             ) from error
     if not is_local(settings.spark_master):
         try:
