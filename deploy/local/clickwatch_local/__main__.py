@@ -40,6 +40,10 @@ def main(
     dashboard_port: Annotated[int, typer.Option(envvar="DASHBOARD_PORT", min=1, max=65535)] = 8000,
     airflow: Annotated[bool, typer.Option("--airflow", help="With Airflow, which runs the batch layer's DAG.")] = False,
     airflow_port: Annotated[int, typer.Option(envvar="AIRFLOW_PORT", min=1, max=65535)] = 8081,
+    metrics: Annotated[bool, typer.Option("--metrics", help="With metrics of each service for Prometheus.")] = False,
+    metrics_port: Annotated[
+        int, typer.Option(envvar="METRICS_PORT", min=1, max=65533, help="The first of three, one for each service.")
+    ] = 9401,
 ) -> None:
     """Start everything, show the alerts, stop everything on Ctrl-C."""
     places = DataDir(data_dir)
@@ -53,7 +57,14 @@ def main(
         raise UserError(f"--rate={rate:g}: must be more than 0 events a second")
     if reset:
         _reset(places, sure=yes)
-    ports = Ports(kafka_port, registry_port, postgres_port, dashboard_port, airflow_port if airflow else None)
+    ports = Ports(
+        kafka_port,
+        registry_port,
+        postgres_port,
+        dashboard_port,
+        airflow=airflow_port if airflow else None,
+        metrics=metrics_port if metrics else None,
+    )
     up.run(settings, places, ports, stop, rate, lasts)
 
 

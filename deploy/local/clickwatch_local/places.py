@@ -7,13 +7,24 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class Ports:
-    """Ports of 127.0.0.1 that clients use; None for Airflow's is a stack without it."""
+    """Ports of 127.0.0.1 that clients use; None for Airflow's is a stack without it.
+
+    `metrics` is the first of those where streaming, dashboard and simulator serve metrics; None: they serve none.
+    """
 
     kafka: int
     registry: int
     postgres: int
     dashboard: int
     airflow: int | None = None
+    metrics: int | None = None
+
+    @property
+    def metrics_of(self) -> dict[str, int]:
+        """The port of each service that serves metrics; the order is that of deploy/monitoring/prometheus.yaml."""
+        if self.metrics is None:
+            return {}
+        return {name: self.metrics + n for n, name in enumerate(("streaming", "dashboard", "simulator"))}
 
 
 @dataclass(frozen=True)

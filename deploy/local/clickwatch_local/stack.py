@@ -41,6 +41,8 @@ class Stack:
         require_free(ports.dashboard, "the dashboard", "--dashboard-port (DASHBOARD_PORT)")
         if ports.airflow is not None:
             require_free(ports.airflow, "Airflow's page", "--airflow-port (AIRFLOW_PORT)")
+        for part, port in ports.metrics_of.items():
+            require_free(port, f"metrics of {part}", "--metrics-port (METRICS_PORT), the first of three")
         self.settings = settings
         self.places = places
         self.ports = ports
@@ -105,7 +107,7 @@ class Stack:
 
     def start_streaming(self) -> None:
         """Start the speed layer; what it prints, a line for each change of an alert, goes to our own stdout."""
-        log, environment = self.places.log("streaming"), self._environment(STREAMING)
+        log, environment = self.places.log("streaming"), self._environment(STREAMING, "streaming")
         command = Command(
             "streaming", (*self.settings.streaming, "run"), log, environment, stop_seconds=60, prints_for_us=True
         )
@@ -113,7 +115,7 @@ class Stack:
 
     def start_simulator(self, *arguments: str) -> None:
         """Start the live simulator."""
-        log, environment = self.places.log("simulator"), self._environment(READER)
+        log, environment = self.places.log("simulator"), self._environment(READER, "simulator")
         self._add(Process(Command("simulator", (*self.settings.simulator, *arguments), log, environment)))
 
     @property
@@ -124,13 +126,18 @@ class Stack:
     def start_dashboard(self) -> Process:
         """Start the pages; they do not answer yet."""
         log = self.places.log("dashboard")
-        environment = self._environment(READER) | {
+        environment = self._environment(READER, "dashboard") | {
             "DASHBOARD_HOST": HOST,
             "DASHBOARD_PORT": str(self.ports.dashboard),
         }
         process = Process(Command("dashboard", (*self.settings.dashboard, "run"), log, environment))
         self._add(process)
         return process
+
+    @property
+    def metrics(self) -> str | None:
+        """Where each service serves metrics; None where none does."""
+        return ", ".join(f"{part} {HOST}:{port}" for part, port in self.ports.metrics_of.items()) or None
 
     def airflow(self) -> Airflow:
         """Return the Airflow of this stack, not started; its tasks work as the batch layer does."""
@@ -181,11 +188,15 @@ class Stack:
             registry=self.registry,
             database=self.database_url(READER),
             airflow=self._page,
+            metrics=self.metrics,
         )
         write_state(self.places, state)
 
-    def _environment(self, role: str) -> dict[str, str]:
+    def _environment(self, role: str, part: str = "") -> dict[str, str]:
         return {
+            # One port cannot be that of several; an empty variable is none.
+            "METRICS_PORT": str(self.ports.metrics_of.get(part, "")),
+            "METRICS_HOST": HOST,
             "KAFKA_BOOTSTRAP_SERVERS": self.bootstrap,
             "SCHEMA_REGISTRY_URL": self.registry,
             "DATABASE_URL": self.database_url(role),

@@ -39,6 +39,7 @@ class State(BaseModel, frozen=True):
         registry: the Schema Registry's.
         database: the database's, for the role that reads.
         airflow: Airflow's page, and who logs in how; None where it was not asked for.
+        metrics: which service serves metrics where; None where none does.
     """
 
     pid: int
@@ -49,6 +50,7 @@ class State(BaseModel, frozen=True):
     registry: str
     database: str
     airflow: str | None = None
+    metrics: str | None = None
 
 
 def write_state(places: DataDir, state: State) -> None:

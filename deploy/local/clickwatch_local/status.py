@@ -37,6 +37,8 @@ def status_lines(places: DataDir) -> Iterator[str]:
             yield f"{'':<{_WIDTH}} last error: {error}"
     if running and state.airflow is not None:
         yield f"{'Airflow page':<{_WIDTH}} {state.airflow}"
+    if running and state.metrics is not None:
+        yield f"{'metrics':<{_WIDTH}} {state.metrics}"
     if running:
         yield from _lag(state, places)
 

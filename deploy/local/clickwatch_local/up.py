@@ -92,6 +92,8 @@ def _bring_up(stack: Stack, before: State | None, rate: float | None) -> Iterato
     yield f"simulator        events since {start:%H:%M:%S} UTC, a flash sale of {FLASH_SALE}"
     dashboard.wait_until(lambda: accepts_connections(stack.ports.dashboard), 60)
     yield f"dashboard        {stack.dashboard}"
+    if stack.metrics is not None:
+        yield f"metrics          {stack.metrics}  (deploy/monitoring/prometheus.yaml asks for them)"
 
 
 def _first_event_time(stack: Stack, before: State | None, now: datetime) -> datetime:

@@ -1,6 +1,7 @@
 """`up` as a person meets it: it starts everything, and however it ends, nothing is left."""
 
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -14,8 +15,22 @@ import psycopg
 import pytest
 from clickwatch_local.places import DataDir
 from clickwatch_local.state import State, read_state
-from clickwatch_servers.ports import HOST, free_port
+from clickwatch_servers.ports import HOST, free_port, require_free
+from clickwatch_service import UserError
 from tenacity import Retrying, retry_if_result, stop_after_delay, wait_fixed
+
+
+def three_free_ports() -> list[int]:
+    """Ports side by side, from below those that the system gives to whoever asks for any."""
+    while True:
+        first = random.randrange(20_000, 30_000)
+        ports = [first, first + 1, first + 2]
+        try:
+            for port in ports:
+                require_free(port, "a test", "another")
+        except UserError:
+            continue
+        return ports
 
 
 class Up:
@@ -24,10 +39,12 @@ class Up:
     def __init__(self, folder: Path, *options: str) -> None:
         self.places = DataDir(folder / "var")
         self.output = folder / "up.txt"
-        self.ports = [free_port() for _ in range(5)]
         options_of_ports = ("--kafka-port", "--registry-port", "--postgres-port", "--dashboard-port", "--airflow-port")
-        named = zip(options_of_ports, self.ports, strict=True)
-        arguments = [f"--data-dir={self.places.folder}", *(f"{option}={port}" for option, port in named), *options]
+        self.ports = [free_port() for _ in options_of_ports]
+        named = [f"{option}={port}" for option, port in zip(options_of_ports, self.ports, strict=True)]
+        self.metrics_ports = three_free_ports()
+        self.ports += self.metrics_ports
+        arguments = [f"--data-dir={self.places.folder}", *named, f"--metrics-port={self.metrics_ports[0]}", *options]
         self.environment = {
             **os.environ,
             "PYTHONPATH": os.pathsep.join(sys.path),
@@ -96,13 +113,13 @@ def started(tmp_path: Path) -> Iterator[Up]:
 
 @pytest.fixture
 def with_airflow(tmp_path: Path) -> Iterator[Up]:
-    up = Up(tmp_path, "--rate=20", "--airflow")
+    up = Up(tmp_path, "--rate=20", "--airflow", "--metrics")
     yield up
     up.process.kill()
     up.process.wait()
 
 
-def test_it_shows_alerts_yesterday_and_airflow_and_leaves_nothing_after_down(with_airflow: Up) -> None:
+def test_it_shows_alerts_yesterday_airflow_and_metrics_and_leaves_nothing_after_down(with_airflow: Up) -> None:
     started = with_airflow
     started.wait_for("everything is up")
     page = httpx2.get(f"http://{HOST}:{started.ports[3]}/health", timeout=60)
@@ -111,6 +128,7 @@ def test_it_shows_alerts_yesterday_and_airflow_and_leaves_nothing_after_down(wit
     started.wait_for("Yesterday")
     dag = f"http://{HOST}:{started.ports[4]}/dags/clickstream_daily_batch  (user admin, password in "
     started.wait_for(dag, timeout_seconds=300)
+    told = [httpx2.get(f"http://{HOST}:{port}/metrics", timeout=60).text for port in started.metrics_ports]
     status = started.ask("status").stdout
     second = subprocess.run(started.command, env=started.environment, capture_output=True, text=True, check=False)
     down = started.ask("down")
@@ -123,6 +141,9 @@ def test_it_shows_alerts_yesterday_and_airflow_and_leaves_nothing_after_down(wit
     assert "Airflow scheduler" in status
     assert "simple_auth_manager_passwords.json" in status
     assert "messages behind" in status
+    for service, port, text in zip(("streaming", "dashboard", "simulator"), started.metrics_ports, told, strict=True):
+        assert f"clickwatch_{service}_" in text
+        assert f"{service} {HOST}:{port}" in status
     assert second.returncode == 1
     assert "a stack already runs" in second.stderr
     assert "not running: stopped at" in started.ask("status").stdout
