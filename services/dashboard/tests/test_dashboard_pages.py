@@ -72,6 +72,52 @@ def test_an_alert_appears_changes_and_fades_without_a_reload(empty: Dashboard, c
         expect(page.locator("#alerts tbody tr", has_text="product_8").locator(".badge")).to_have_text("confirmed")
 
 
+# What the page tells the system, which a browser without a screen shows nobody.
+_LISTEN = """
+  window.told = [];
+  window.tones = 0;
+  window.Notification = new Proxy(Notification, {
+    construct(real, words) { told.push(words[1].body); return new real(...words); },
+  });
+  const start = OscillatorNode.prototype.start;
+  OscillatorNode.prototype.start = function (...when) { tones += 1; return start.apply(this, when); };
+"""
+
+
+def test_a_new_alert_sounds_and_notifies_who_switched_that_on(empty: Dashboard, context: Open) -> None:
+    window = context(permissions=["notifications"])
+    window.add_init_script(_LISTEN)
+    page = visit(window.new_page(), empty.url)
+    sound, notify = page.get_by_role("button", name="Sound"), page.get_by_role("button", name="Notify me")
+    with psycopg.connect(empty.database_url) as connection:
+        raise_alert(connection, "product_1", views=101)
+        expect(page.locator("#said")).to_contain_text("product_1")
+        assert page.evaluate("[told, tones]") == [[], 0]
+
+        sound.click()
+        expect(sound).to_have_attribute("aria-pressed", "true")
+        notify.click()
+        expect(notify).to_have_attribute("aria-pressed", "true")
+        raise_alert(connection, "product_2", views=102)
+        expect(page.locator("#said")).to_contain_text("product_2")
+        # One tone was the answer to the click.
+        assert page.evaluate("[told, tones]") == [["New alert: product_2, 102 views, 1 purchases"], 2]
+
+        sound.click()
+        notify.click()
+        raise_alert(connection, "product_3", views=103)
+        expect(page.locator("#said")).to_contain_text("product_3")
+    assert page.evaluate("[told.length, tones]") == [1, 2]
+
+
+def test_a_browser_that_refuses_notifications_is_said_and_the_switch_stays_off(shop: Dashboard, context: Open) -> None:
+    page = visit(context().new_page(), shop.url)
+    page.get_by_role("button", name="Notify me").click()
+
+    expect(page.locator("#notify")).to_have_text("Blocked by the browser")
+    expect(page.locator("#notify")).to_have_attribute("aria-pressed", "false")
+
+
 def test_alerts_are_filtered_and_one_is_chosen_by_keyboard_alone(shop: Dashboard, context: Open) -> None:
     page = visit(context().new_page(), shop.url)
     filled(page, "/")

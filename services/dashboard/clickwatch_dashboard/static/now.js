@@ -216,7 +216,7 @@ $("notify").addEventListener("click", async () => {
   if (!("Notification" in window)) return setText($("said"), "This browser has no notifications.");
   const answer = await Notification.requestPermission();
   switchOn("notify", answer === "granted");
-  if (answer !== "granted") $("notify").title = "The browser does not allow notifications of this page";
+  setText($("notify"), answer === "granted" ? "Notify me" : "Blocked by the browser");
   return undefined;
 });
 
