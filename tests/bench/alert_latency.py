@@ -13,18 +13,24 @@ lz4, 20 ms of linger, as the simulator's) until the alert is seen:
 
 In ours all of the service runs: lake and dead letters every minute, projector. Probes begin once an alert has
 come through and the warm-up is over. All clocks are this machine's.
+
+Beside it stands what the service tells operators of the same time, its `produce_to_visible_seconds`: of every
+change of an alert, those of the simulator's hot products too, from the broker's timestamp to the commit.
 """
 
 import random
+import re
 import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from math import inf, nan
 from pathlib import Path
 from statistics import fmean
 from typing import Annotated
+from urllib.request import urlopen
 
 import typer
 from bench_figures import Table, cpu_seconds, machine, quantile, write_json
@@ -33,6 +39,7 @@ from clickwatch_events import Event, EventType
 from clickwatch_events.avro import EventEncoder
 from clickwatch_events.registry import Registry
 from clickwatch_events.schemas import EVENTS
+from clickwatch_servers.ports import HOST, free_port
 from clickwatch_servers.process import Process
 from clickwatch_service import UserError, run_cli
 from confluent_kafka import Consumer, Producer, TopicPartition
@@ -46,6 +53,7 @@ _PROBE_SECONDS = 1.0
 _POLL_SECONDS = 0.005
 _START_SECONDS = 180.0
 _GRACE_SECONDS = 20.0
+_BUCKET = re.compile(r'^clickwatch_streaming_produce_to_visible_seconds_bucket\{le="([^"]+)"\} (\S+)$', re.MULTILINE)
 
 
 @dataclass
@@ -156,8 +164,55 @@ def watching(look: Callable[[], None]) -> Iterator[None]:
         raise failed[0]
 
 
-def measured(stack: BenchStack, program: str, process: Process, topic: str, probes: Probes, load: "Load") -> Latency:
-    """Send probes under load until the time is over; something else notes what is seen."""
+class OperatorsView:
+    """The service's own histogram over a span of time, by its metrics."""
+
+    def __init__(self, port: int) -> None:
+        self._url = f"http://{HOST}:{port}/metrics"
+        self._marks: list[dict[float, float]] = []
+
+    def mark(self) -> None:
+        """Note the histogram as it is now; the first mark begins the span and the last ends it."""
+        with urlopen(self._url, timeout=10) as answer:
+            buckets = _BUCKET.findall(answer.read().decode())
+        self._marks.append({float(limit): float(count) for limit, count in buckets})
+
+    def quantile(self, share: float) -> float:
+        """Return seconds as Prometheus works them out, evenly spread inside a bucket; NaN where nothing was seen."""
+        first, last = self._marks[0], self._marks[-1]
+        below, counted = 0.0, 0.0
+        rank = share * self.changes
+        for limit in sorted(last):
+            count = last[limit] - first[limit]
+            if count >= rank > 0:
+                inside = (rank - counted) / (count - counted)
+                return below if limit == inf else below + (limit - below) * inside
+            below, counted = limit, count
+        return nan
+
+    @property
+    def changes(self) -> float:
+        """How many changes there were."""
+        return self._marks[-1][inf] - self._marks[0][inf]
+
+    def __str__(self) -> str:
+        p50, p90, p99 = (f"{self.quantile(share) * 1000:.0f}" for share in (0.5, 0.9, 0.99))
+        return f"its own histogram of {self.changes:,.0f} changes of alerts, ms: p50 {p50}, p90 {p90}, p99 {p99}"
+
+
+def measured(
+    stack: BenchStack,
+    program: str,
+    process: Process,
+    topic: str,
+    probes: Probes,
+    load: "Load",
+    mark: Callable[[], None] = lambda: None,
+) -> Latency:
+    """Send probes under load until the time is over; something else notes what is seen.
+
+    `mark` is called when the time begins and when it is over.
+    """
     pause = threading.Event()
     producer = ProbeProducer(stack, topic)
     options = (f"--rate={load.rate}", "--seed=1")
@@ -172,6 +227,7 @@ def measured(stack: BenchStack, program: str, process: Process, topic: str, prob
         number += 1
         _require(process, simulator, time.monotonic() < deadline, f"{program}: no alert in {_START_SECONDS:.0f} s")
     _keep_probing(producer, probes, "warm", load.warm_up_seconds, pause)
+    mark()
     cpu, began, records = cpu_seconds(process.pid), time.monotonic(), _records(stack, topic)
     names = _keep_probing(producer, probes, "run", load.seconds, pause)
     took = time.monotonic() - began
@@ -180,6 +236,7 @@ def measured(stack: BenchStack, program: str, process: Process, topic: str, prob
     deadline = time.monotonic() + _GRACE_SECONDS
     while any(name not in probes.seen for name in names) and time.monotonic() < deadline:
         pause.wait(0.1)
+    mark()
     _require(process, simulator, True, "")
     producer.close()
     simulator.stop()
@@ -240,8 +297,10 @@ class Load:
     checkpoint_interval: str
 
 
-def ours(stack: BenchStack, jars: Path, load: Load, trigger: str, master: str) -> Latency:
+def ours(stack: BenchStack, jars: Path, load: Load, trigger: str, master: str) -> tuple[Latency, OperatorsView]:
     """Measure the streaming service, to the row in PostgreSQL."""
+    port = free_port()
+    view = OperatorsView(port)
     topic, alerts, dead_letters = "ours-events", "ours-alerts", "ours-dlq"
     stack.create_topics((topic, PARTITIONS), (alerts, 1), (dead_letters, 1))
     process = stack.start_program(
@@ -255,6 +314,7 @@ def ours(stack: BenchStack, jars: Path, load: Load, trigger: str, master: str) -
         SPARK_JARS_DIR=str(jars),
         SPARK_MASTER=master,
         TRIGGER=trigger,
+        METRICS_PORT=str(port),
         CHECKPOINT_INTERVAL=load.checkpoint_interval,
     )
     probes = Probes()
@@ -273,7 +333,8 @@ def ours(stack: BenchStack, jars: Path, load: Load, trigger: str, master: str) -
             pause.wait(_POLL_SECONDS)
 
         with watching(look):
-            return measured(stack, f"ours, TRIGGER={trigger}, row in PostgreSQL", process, topic, probes, load)
+            program = f"ours, TRIGGER={trigger}, row in PostgreSQL"
+            return measured(stack, program, process, topic, probes, load, view.mark), view
 
 
 def bare_realtime(stack: BenchStack, jars: Path, load: Load) -> Latency:
@@ -371,12 +432,14 @@ def main(
     load = Load(rate, seconds, warm_up_seconds, checkpoint_interval)
     with bench_stack(with_postgres=True) as stack:
         jars = stack.spark_jars()
+        our_latency, view = ours(stack, jars, load, trigger, master)
         latencies = [
-            ours(stack, jars, load, trigger, master),
+            our_latency,
             bare_realtime(stack, jars, load),
             bare_microbatch(stack, jars, load),
         ]
     print(table(latencies, f"{seconds:g} s each at {rate:,.0f} events/s and a probe a second; {on}"))
+    print(f"ours, {view}")
     write_json(json_file, {"machine": on, "load": load, "latencies": latencies})
 
 

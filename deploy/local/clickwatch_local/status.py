@@ -90,8 +90,10 @@ def _lag(state: State, places: DataDir) -> Iterator[str]:
         readers: dict[str, dict[tuple[str, int], int]] = {}
         for consumer, topic, partition, next_offset in rows:
             readers.setdefault(f"projector {consumer}", {})[topic, partition] = next_offset
-        for checkpoint in sorted((places.data / "checkpoints").glob("*/commits")):
-            name = f"query {checkpoint.parent.name}, as of its last finished batch"
+        # Of a query's checkpoints, one for each version of its state, the one in use counts.
+        commits = (places.data / "checkpoints").glob("*/commits")
+        for checkpoint in sorted(commits, key=lambda folder: folder.stat().st_mtime):
+            name = f"query {checkpoint.parent.name.partition('-')[0]}, as of its last finished batch"
             readers[name] = committed_offsets(checkpoint.parent)
         for name, offsets in readers.items():
             behind = f"{_behind(state.kafka, offsets)} messages behind" if offsets else "none finished yet"
