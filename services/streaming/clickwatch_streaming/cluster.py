@@ -6,26 +6,15 @@ Without that Spark goes round in "Initial job has not accepted any resources" fo
 import re
 import socket
 import threading
-from collections.abc import Callable
 from contextlib import suppress
-from datetime import timedelta
 
 import structlog
 from clickwatch_service import UserError
 from py4j.protocol import Py4JJavaError  # type: ignore[import-untyped]
 from pyspark.sql import SparkSession
-from tenacity import (
-    RetryCallState,
-    Retrying,
-    retry_if_result,
-    sleep_using_event,
-    stop_after_delay,
-    stop_any,
-    stop_when_event_set,
-    wait_exponential,
-)
 
 from clickwatch_streaming.settings import Settings
+from clickwatch_streaming.waiting import waited_for
 
 log = structlog.get_logger()
 
@@ -55,13 +44,13 @@ def wait_for_master(settings: Settings, stop: threading.Event) -> None:
     """
     masters = addresses(settings.spark_master)
 
-    def say(state: RetryCallState) -> None:
+    def say() -> None:
         log.info("waiting for Spark's master", address=settings.spark_master)
 
     def look() -> bool:
         return not masters or any(_answers(address) for address in masters)
 
-    if not _waiting(settings.wait_timeout, stop, say)(look) and not stop.is_set():
+    if not waited_for(look, settings.wait_timeout, stop, say) and not stop.is_set():
         raise UserError(
             f"SPARK_MASTER={settings.spark_master!r}: no master answers after "
             f"{settings.wait_timeout.total_seconds():g} seconds; see that it is up, or raise WAIT_TIMEOUT"
@@ -76,7 +65,7 @@ def wait_for_slots(spark: SparkSession, settings: Settings, least: int, stop: th
     """
     context, found = spark.sparkContext._jsc.sc(), 0
 
-    def say(state: RetryCallState) -> None:
+    def say() -> None:
         log.info("waiting for Spark's workers", slots=found, needed=least)
 
     def look() -> bool:
@@ -90,7 +79,7 @@ def wait_for_slots(spark: SparkSession, settings: Settings, least: int, stop: th
             ) from error
         return bool(found >= least)
 
-    if not _waiting(settings.wait_timeout, stop, say)(look) and not stop.is_set():
+    if not waited_for(look, settings.wait_timeout, stop, say) and not stop.is_set():
         raise UserError(
             f"SPARK_MASTER={settings.spark_master!r}: its workers offer {found} slots after "
             f"{settings.wait_timeout.total_seconds():g} seconds, and {least} are needed; give them more cores "
@@ -102,17 +91,6 @@ def _remedy(settings: Settings) -> str:
     return (
         f"see that workers reach SPARK_DRIVER_HOST={settings.spark_driver_host!r}, and what executors say on the "
         "master's page"
-    )
-
-
-def _waiting(limit: timedelta, stop: threading.Event, say: Callable[[RetryCallState], None]) -> Retrying:
-    return Retrying(
-        retry=retry_if_result(lambda found: not found),
-        stop=stop_any(stop_after_delay(limit.total_seconds()), stop_when_event_set(stop)),
-        wait=wait_exponential(multiplier=0.25, max=5),
-        sleep=sleep_using_event(stop),
-        before_sleep=say,
-        retry_error_callback=lambda _: False,
     )
 
 

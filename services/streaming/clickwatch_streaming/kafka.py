@@ -16,18 +16,9 @@ from confluent_kafka import (
     TopicPartition,
 )
 from confluent_kafka.admin import AdminClient
-from tenacity import (
-    RetryCallState,
-    Retrying,
-    retry_if_result,
-    sleep_using_event,
-    stop_after_delay,
-    stop_any,
-    stop_when_event_set,
-    wait_exponential,
-)
 
 from clickwatch_streaming.decode import HEARTBEAT_KEY, NUDGE_KEY
+from clickwatch_streaming.waiting import waited_for
 
 log = structlog.get_logger()
 
@@ -63,18 +54,10 @@ def wait_for_topics(
         missing = "topic missing: " + ", ".join(topic for topic in topics if topic not in known)
         return all(topic in found for topic in topics)
 
-    def say(state: RetryCallState) -> None:
+    def say() -> None:
         log.info("waiting for Kafka", address=bootstrap_servers, reason=missing)
 
-    Retrying(
-        retry=retry_if_result(lambda found_all: not found_all),
-        stop=stop_any(stop_after_delay(limit.total_seconds()), stop_when_event_set(stop)),
-        wait=wait_exponential(multiplier=0.5, max=5),
-        sleep=sleep_using_event(stop),
-        before_sleep=say,
-        retry_error_callback=lambda _: False,
-    )(look)
-    if not all(topic in found for topic in topics) and not stop.is_set():
+    if not waited_for(look, limit, stop, say) and not stop.is_set():
         raise UserError(
             f"KAFKA_BOOTSTRAP_SERVERS={bootstrap_servers!r}: {missing} (waited {limit.total_seconds():.0f} s); "
             "start the broker and create the topics, or set WAIT_TIMEOUT"
