@@ -32,10 +32,10 @@ def parse_position(text: str) -> Position:
     Raises:
         UserError: it names none.
     """
-    partition, _, offset = text.partition(":")
-    if not (partition.isdecimal() and offset.isdecimal()):
+    position = _position(text)
+    if position is None:
         raise UserError(f"{text!r} is no dead letter: say partition:offset, such as 0:41 (`dlq export` tells them)")
-    return Position(int(partition), int(offset))
+    return position
 
 
 class StoredLetter(NamedTuple):
@@ -164,17 +164,17 @@ def _consumer(bootstrap_servers: str) -> Iterator[Consumer]:
 def _messages(consumer: Consumer, partitions: int) -> Iterator[Message]:
     ended = 0
     while ended < partitions:
-        messages = consumer.consume(1000, _WAIT_SECONDS)
-        if not messages:
+        # One at a time: `consume` of many would wait out its time for more after the last.
+        message = consumer.poll(_WAIT_SECONDS)
+        if message is None:
             raise KafkaException(KafkaError(KafkaError._TIMED_OUT))
-        for message in messages:
-            error = message.error()
-            if error is None:
-                yield message
-            elif error.code() == KafkaError._PARTITION_EOF:
-                ended += 1
-            else:
-                raise KafkaException(error)
+        error = message.error()
+        if error is None:
+            yield message
+        elif error.code() == KafkaError._PARTITION_EOF:
+            ended += 1
+        else:
+            raise KafkaException(error)
 
 
 def _letter(message: Message) -> StoredLetter:
@@ -185,7 +185,6 @@ def _letter(message: Message) -> StoredLetter:
     partition, offset = message.partition(), message.offset()
     assert partition is not None
     assert offset is not None
-    replayed_from = headers.get(REPLAYED_FROM, "")
     key, value = message.key(), message.value()
     return StoredLetter(
         position=Position(partition, offset),
@@ -196,10 +195,15 @@ def _letter(message: Message) -> StoredLetter:
         arrived=_time(headers.get("timestamp", "")),
         schema_id=headers.get("schema_id", ""),
         replays=max(0, _number(headers.get(REPLAYS, "0"))),
-        replayed_from=parse_position(replayed_from) if replayed_from else None,
+        replayed_from=_position(headers.get(REPLAYED_FROM, "")),
         key=key.encode() if isinstance(key, str) else key,
         value=value.encode() if isinstance(value, str) else value,
     )
+
+
+def _position(text: str) -> Position | None:
+    partition, _, offset = text.partition(":")
+    return Position(int(partition), int(offset)) if partition.isdecimal() and offset.isdecimal() else None
 
 
 def _number(text: str) -> int:

@@ -33,7 +33,7 @@ def explained(letter: StoredLetter, schemas: SchemaSource, most_bytes: int | Non
     yield f"origin      {letter.topic} partition {letter.partition} offset {letter.offset}"
     yield f"arrived     {letter.arrived:%Y-%m-%d %H:%M:%S.%f}"[:-3] + " UTC"
     if letter.replays:
-        yield f"replays     {letter.replays}, the last from dead letter {letter.replayed_from}"
+        yield f"replays     {letter.replays}, the last from dead letter {letter.replayed_from or 'that is not named'}"
     yield f"key         {_text(letter.key)}"
     value = letter.value
     if value is None:

@@ -3,12 +3,14 @@
 Each file, and of the lake each day, changes in one step; what a kill leaves undone the next run does.
 """
 
+import gzip
 import os
 import shutil
+import zlib
 from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import NamedTuple
+from typing import IO, Literal, NamedTuple, cast
 from uuid import uuid4
 
 import pyarrow.parquet as pq
@@ -82,9 +84,9 @@ def _forget_in_day(lake: LakeFolder, folder: Path, forgetting: Forgetting) -> It
 
 
 def forget_in_logs(logs: Path, forgetting: Forgetting, today: date) -> Iterator[Forgotten]:
-    """Forget a user in the daily logs; one that is still written to is left as it is, and said."""
-    for log in sorted(logs.glob("clickstream_*.jsonl")):
-        day = log.stem.removeprefix("clickstream_")
+    """Forget a user in the daily logs, plain or gzip; one still written to or damaged is left as it is, and said."""
+    for log in sorted([*logs.glob("clickstream_*.jsonl"), *logs.glob("clickstream_*.jsonl.gz")]):
+        day = log.name.removeprefix("clickstream_").partition(".")[0]
         if day >= today.isoformat():
             if _lines_of(log, forgetting.line):
                 yield Forgotten(log, 0, "its day is not over: run this again when it is")
@@ -120,7 +122,11 @@ def _forget_in_parquet(file: Path, forgetting: Forgetting) -> Iterator[Forgotten
 
 
 def _forget_in_text(file: Path, change: Callable[[bytes], bytes | None]) -> Iterator[Forgotten]:
-    lines = _lines_of(file, change)
+    try:
+        lines = _lines_of(file, change)
+    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+        yield Forgotten(file, 0, f"it cannot be unpacked ({error}): mend or delete it, and run this again")
+        return
     if not lines:
         return
     if _is_open(file):
@@ -128,7 +134,7 @@ def _forget_in_text(file: Path, change: Callable[[bytes], bytes | None]) -> Iter
         return
     before = file.stat()
     new = file.with_name(f".{file.name}{_UNFINISHED}")
-    with file.open("rb") as source, new.open("wb") as target:
+    with _binary(file) as source, _binary(new, "wb") as target:
         for line in source:
             changed = change(line)
             if changed is not None:
@@ -146,8 +152,12 @@ def _forget_in_text(file: Path, change: Callable[[bytes], bytes | None]) -> Iter
 
 
 def _lines_of(file: Path, change: Callable[[bytes], bytes | None]) -> int:
-    with file.open("rb") as source:
+    with _binary(file) as source:
         return sum(change(line) != line for line in source)
+
+
+def _binary(file: Path, mode: Literal["rb", "wb"] = "rb") -> IO[bytes]:
+    return cast(IO[bytes], gzip.open(file, mode) if ".gz" in file.suffixes else file.open(mode))
 
 
 def _is_open(file: Path) -> bool:

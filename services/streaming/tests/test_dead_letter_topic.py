@@ -13,8 +13,9 @@ from pathlib import Path
 import pytest
 from clickwatch_service import UserError
 from clickwatch_streaming.__main__ import app
+from clickwatch_streaming.dead_letter_list import stored_letters
 from clickwatch_streaming.dead_letters import DeadLetter, DeadLetterTopic
-from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, Message, TopicPartition
+from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, Message, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 from streaming_dead_letters import counts_by_reason
@@ -91,6 +92,7 @@ def test_a_batch_taken_again_sends_nothing(kafka_bootstrap: str, topics: tuple[s
 DIES_IN_A_TRANSACTION = """
 import os, signal, sys
 from datetime import UTC, datetime
+from clickwatch_streaming.dead_letter_list import stored_letters
 from clickwatch_streaming.dead_letters import DeadLetter, DeadLetterTopic
 
 def letters():
@@ -163,3 +165,22 @@ def test_the_commands_count_show_export_and_replay(
     (sent,) = read(kafka_bootstrap, topics[0], 1)
     assert (sent.key(), sent.value()) == (b"key", b"value")
     assert dict(sent.headers() or []) == {"replayed_from": b"0:0", "replays": b"1"}
+
+
+def test_a_letter_of_another_program_is_listed_whatever_its_headers_say(
+    kafka_bootstrap: str, topics: tuple[str, str]
+) -> None:
+    producer = Producer({"bootstrap.servers": kafka_bootstrap})
+    headers: list[tuple[str, str | bytes | None]] = [
+        ("replayed_from", "see ticket 7"),
+        ("replays", "two"),
+        ("offset", b"\xff"),
+        ("timestamp", None),
+    ]
+    producer.produce(topics[1], b"value", headers=headers)
+    producer.flush()
+
+    (letter,) = stored_letters(kafka_bootstrap, topics[1])
+
+    assert (letter.reason, letter.replays, letter.replayed_from) == ("unexplained", 0, None)
+    assert (letter.offset, letter.value) == (-1, b"value")

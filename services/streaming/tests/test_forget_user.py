@@ -1,5 +1,6 @@
 """A user who asks to be forgotten is gone from every file, and nothing else has changed."""
 
+import gzip
 import json
 import threading
 from collections import Counter
@@ -187,6 +188,30 @@ def test_in_the_log_removed_lines_are_gone(tmp_path: Path) -> None:
 
     assert log.read_bytes() == LINES[1] + LINES[4] + LINES[5]
     assert list(forget_in_logs(tmp_path, forgetting(Mode.REMOVE), TODAY)) == []
+
+
+@BOTH
+def test_a_packed_log_becomes_what_the_plain_one_becomes(tmp_path: Path, mode: Mode) -> None:
+    plain, packed = (tmp_path / f"clickstream_2026-03-0{day}" for day in ("1.jsonl", "2.jsonl.gz"))
+    plain.write_bytes(b"".join(LINES))
+    packed.write_bytes(gzip.compress(b"".join(LINES)))
+
+    done = list(forget_in_logs(tmp_path, forgetting(mode), TODAY))
+
+    assert [(one.place, one.rows) for one in done] == [(plain, done[0].rows), (packed, done[0].rows)]
+    assert gzip.decompress(packed.read_bytes()) == plain.read_bytes() != b"".join(LINES)
+    assert sorted(tmp_path.iterdir()) == [plain, packed]
+
+
+def test_a_packed_log_that_is_cut_off_is_left_and_said(tmp_path: Path) -> None:
+    cut, whole = (tmp_path / f"clickstream_2026-03-0{day}.jsonl.gz" for day in (1, 2))
+    cut.write_bytes(gzip.compress(b"".join(LINES))[:-12])
+    whole.write_bytes(gzip.compress(b"".join(LINES)))
+
+    done = list(forget_in_logs(tmp_path, forgetting(Mode.REMOVE), TODAY))
+
+    assert [(one.place, "cannot be unpacked" in one.left) for one in done] == [(cut, True), (whole, False)]
+    assert cut.read_bytes() == gzip.compress(b"".join(LINES))[:-12]
 
 
 def test_a_log_that_is_written_to_is_left_and_said(tmp_path: Path) -> None:
