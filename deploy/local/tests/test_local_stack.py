@@ -1,4 +1,4 @@
-"""The whole pipeline, through its public doors, against the simulator's ledger, exactly.
+"""The whole pipeline, killed five times, through its public doors, against the simulator's ledger, exactly.
 
 Every run holds duplicates, late, out-of-order and future events, both schema versions and poison.
 """
@@ -22,36 +22,14 @@ PARTS, PART_EVENTS, PART_RATE = 6, 35_000, 6
 PART_LENGTH = timedelta(seconds=PART_EVENTS / PART_RATE) + timedelta(minutes=2)
 
 
-@pytest.fixture(scope="module", params=["undisturbed", "killed five times"])
+@pytest.fixture(scope="module")
 def outcome(
-    request: pytest.FixtureRequest,
-    tmp_path_factory: pytest.TempPathFactory,
-    kafka_bootstrap: str,
-    schema_registry_url: str,
-    postgres_url: str,
+    tmp_path_factory: pytest.TempPathFactory, kafka_bootstrap: str, schema_registry_url: str, postgres_url: str
 ) -> Outcome:
+    """210,000 events in six parts; the service killed at a random moment in each of the first five."""
     folder = tmp_path_factory.mktemp("pipeline")
     clocks = {"LAKE_INTERVAL": "3 s", "CHECKPOINT_INTERVAL": "10 s", "TRIGGER": "realtime"}
     services = Services(folder, kafka_bootstrap, schema_registry_url, postgres_url, clocks)
-    return _undisturbed(services) if request.param == "undisturbed" else _killed(services)
-
-
-def _undisturbed(services: Services) -> Outcome:
-    """200,000 events at once."""
-    file = services.folder / "ledger.json"
-    start = (YESTERDAY + timedelta(hours=6)).isoformat()
-    streaming = services.start_streaming()
-    try:
-        services.simulate(file, "--events=200000", "--rate=20", f"--start-time={start}", "--seed=1", *MISHAPS)
-        ledger = Ledger([file])
-        eventually(services.pipeline.visible, when_through(ledger), streaming.require_running)
-    finally:
-        streaming.stop()
-    return Outcome(services.pipeline, ledger, YESTERDAY.date().isoformat(), services.analyse)
-
-
-def _killed(services: Services) -> Outcome:
-    """210,000 events in six parts; the service killed at a random moment in each of the first five."""
     seed = secrets.randbelow(2**32)
     chance = random.Random(seed)
     print(f"\nkill -9 at random moments: seed {seed}")
@@ -87,4 +65,4 @@ def _next_alert(services: Services, before: datetime | None, streaming: Process)
 
 
 class TestTheLocalStack(LedgerComparison):
-    """Each test twice: of the undisturbed run and of the one that was killed."""
+    """All of it, of one run."""

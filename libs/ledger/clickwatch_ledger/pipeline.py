@@ -12,7 +12,7 @@ import duckdb
 import psycopg
 from clickwatch_events.avro import HotWindowCodec
 from clickwatch_events.event import HotWindow
-from confluent_kafka import Consumer, Message, TopicPartition
+from confluent_kafka import Consumer, KafkaError, Message, TopicPartition
 from confluent_kafka.admin import AdminClient
 from psycopg.rows import TupleRow
 
@@ -109,7 +109,11 @@ class Pipeline:
         """Return how many messages the topic's partitions hold, transaction markers included."""
         consumer = self._consumer()
         try:
-            return sum(end for _, end in self._ends(consumer, topic))
+            ends = [
+                consumer.get_watermark_offsets(TopicPartition(topic, partition), timeout=10)
+                for partition in self._partitions(topic)
+            ]
+            return sum(end for _, end in ends)
         finally:
             consumer.close()
 
@@ -127,14 +131,15 @@ class Pipeline:
         consumer = self._consumer()
         messages: list[Message] = []
         try:
-            for partition, end in self._ends(consumer, topic):
+            for partition in self._partitions(topic):
                 consumer.assign([TopicPartition(topic, partition, 0)])
-                while consumer.position([TopicPartition(topic, partition)])[0].offset < end:
-                    message = consumer.poll(5)
-                    if message is None:
-                        # Nothing but a transaction's marker is left.
+                while True:
+                    message = consumer.poll(60)
+                    assert message is not None, f"the broker does not answer about {topic}"
+                    error = message.error()
+                    if error is not None:
+                        assert error.code() == KafkaError._PARTITION_EOF, error
                         break
-                    assert message.error() is None, message.error()
                     messages.append(message)
         finally:
             consumer.close()
@@ -147,14 +152,13 @@ class Pipeline:
                 "group.id": "ledger",
                 "isolation.level": "read_committed",
                 "enable.auto.commit": False,
+                "enable.partition.eof": True,
             }
         )
 
-    def _ends(self, consumer: Consumer, topic: str) -> list[tuple[int, int]]:
-        partitions = (
-            AdminClient({"bootstrap.servers": self.bootstrap}).list_topics(topic, timeout=10).topics[topic].partitions
-        )
-        return [(one, consumer.get_watermark_offsets(TopicPartition(topic, one), timeout=10)[1]) for one in partitions]
+    def _partitions(self, topic: str) -> list[int]:
+        admin = AdminClient({"bootstrap.servers": self.bootstrap})
+        return list(admin.list_topics(topic, timeout=10).topics[topic].partitions)
 
 
 def when_through(ledger: Ledger) -> tuple[object, ...]:
