@@ -162,8 +162,9 @@ def _consumer(bootstrap_servers: str) -> Iterator[Consumer]:
 
 
 def _messages(consumer: Consumer, partitions: int) -> Iterator[Message]:
-    ended = 0
-    while ended < partitions:
+    # A partition that is written to meanwhile ends more than once.
+    ended: set[int | None] = set()
+    while len(ended) < partitions:
         # One at a time: `consume` of many would wait out its time for more after the last.
         message = consumer.poll(_WAIT_SECONDS)
         if message is None:
@@ -172,7 +173,7 @@ def _messages(consumer: Consumer, partitions: int) -> Iterator[Message]:
         if error is None:
             yield message
         elif error.code() == KafkaError._PARTITION_EOF:
-            ended += 1
+            ended.add(message.partition())
         else:
             raise KafkaException(error)
 
