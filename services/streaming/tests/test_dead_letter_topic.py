@@ -92,7 +92,6 @@ def test_a_batch_taken_again_sends_nothing(kafka_bootstrap: str, topics: tuple[s
 DIES_IN_A_TRANSACTION = """
 import os, signal, sys
 from datetime import UTC, datetime
-from clickwatch_streaming.dead_letter_list import stored_letters
 from clickwatch_streaming.dead_letters import DeadLetter, DeadLetterTopic
 
 def letters():
