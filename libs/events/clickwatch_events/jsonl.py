@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 import orjson
 
 from clickwatch_events.event import Event, EventType
+from clickwatch_events.times import BadTime, log_instant_ms
 
 _REQUIRED = ("event_id", "user_id", "product_id", "product_category", "event_type", "timestamp")
 _OPTIONAL = {"session_id": str, "price_minor": int, "currency": str}
@@ -81,10 +82,6 @@ def _event_type(text: str) -> EventType:
 
 def _timestamp_ms(text: str) -> int:
     try:
-        instant = datetime.fromisoformat(text)
-    except ValueError:
-        raise BadLine(f"field timestamp is {text!r}, must be ISO-8601 such as 2025-06-01T12:00:00Z") from None
-    if instant.tzinfo is None:
-        raise BadLine(f"field timestamp is {text!r}, must carry an offset such as Z or +02:00")
-    since_epoch = instant - datetime.fromtimestamp(0, UTC)
-    return (since_epoch.days * 86_400 + since_epoch.seconds) * 1000 + since_epoch.microseconds // 1000
+        return log_instant_ms(text)
+    except BadTime as error:
+        raise BadLine(f"field timestamp is {error}") from None

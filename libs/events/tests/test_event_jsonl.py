@@ -3,6 +3,8 @@ import json
 import pytest
 from clickwatch_events.event import Event, EventType
 from clickwatch_events.jsonl import BadLine, from_line, iso_timestamp, to_line
+from clickwatch_events.limits import EARLIEST_MS
+from clickwatch_events.times import LATEST_MS
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -14,7 +16,7 @@ events = st.builds(
     product_id=texts,
     product_category=texts,
     event_type=st.sampled_from(EventType),
-    timestamp_ms=st.integers(0, 4102444800000),
+    timestamp_ms=st.integers(EARLIEST_MS, LATEST_MS),
     session_id=st.none() | texts,
     price_minor=st.none() | st.integers(-(2**63), 2**63 - 1),
     currency=st.none() | st.sampled_from(["EUR", "USD"]),
@@ -48,7 +50,7 @@ def test_fields_that_are_not_there_are_left_out() -> None:
 @pytest.mark.parametrize(
     ("text", "milliseconds"),
     [
-        ("1970-01-01T00:00:00Z", 0),
+        ("2000-01-01T00:00:00Z", EARLIEST_MS),
         ("2025-06-01T14:00:00.5+02:00", 1748779200500),
         ("2025-06-01T12:00:00.500999Z", 1748779200500),
     ],
