@@ -9,12 +9,14 @@ import typer
 
 from clickwatch_service.errors import UserError
 from clickwatch_service.logs import configure_logging
+from clickwatch_service.shown import one_line
 
 
 def run_cli(app: typer.Typer) -> NoReturn:
     """Run a command line and exit with its status.
 
-    A UserError becomes one line on stderr and status 1; Ctrl-C becomes status 130, SIGTERM 143.
+    A UserError becomes one line on stderr, with nothing in it that a terminal acts on, and status 1. Ctrl-C
+    becomes status 130, SIGTERM 143.
     """
     # As the first process of a container it would otherwise be deaf to SIGTERM.
     signal.signal(signal.SIGTERM, _exit)
@@ -22,7 +24,8 @@ def run_cli(app: typer.Typer) -> NoReturn:
         configure_logging()
         app()
     except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
+        # The end of a server's log may follow on lines of its own.
+        print("error:", "\n".join(map(one_line, str(error).split("\n"))), file=sys.stderr)
         sys.exit(1)
     except KeyboardInterrupt:
         sys.exit(130)

@@ -3,6 +3,8 @@ import signal
 import subprocess
 import sys
 
+import pytest
+import structlog
 import typer
 from clickwatch_service import UserError, run_cli, stop_on_signals
 
@@ -15,6 +17,16 @@ app = typer.Typer()
 @app.command()
 def fail() -> None:
     raise UserError("PORT=9092 is in use: stop the other program or set PORT")
+
+
+@app.command()
+def name() -> None:
+    raise UserError("product \x1b[31mred\u202e: is no product\nThe end of its log:\n  gone")
+
+
+@app.command()
+def log() -> None:
+    structlog.get_logger().warning("refused_record", reason="a\x1b[2J\nALERT active  product_1")
 
 
 @app.command()
@@ -48,6 +60,23 @@ def test_what_a_user_can_fix_is_one_line() -> None:
 
     assert done.returncode == 1
     assert done.stderr == "error: PORT=9092 is in use: stop the other program or set PORT\n"
+
+
+def test_a_name_in_an_error_acts_on_no_terminal() -> None:
+    done = run("name")
+
+    assert done.stderr == "error: product \\x1b[31mred\\u202e: is no product\nThe end of its log:\n  gone\n"
+
+
+def test_a_name_in_a_log_makes_no_line_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(ENVIRONMENT, "LOG_FORMAT", "console")
+
+    done = run("log")
+
+    (line,) = done.stderr.splitlines()
+    assert "refused_record" in line
+    assert "\x1b" not in line
+    assert "x1b[2J" in line
 
 
 def test_a_bug_of_ours_keeps_its_trace() -> None:
