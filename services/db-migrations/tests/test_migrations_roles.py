@@ -14,6 +14,7 @@ DAILY_TABLES = (
     "user_segments",
     "product_performance",
     "category_conversion",
+    "revenue_by_currency",
     "reconciliation",
     "quality_gates",
 )

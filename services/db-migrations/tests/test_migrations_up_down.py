@@ -14,10 +14,11 @@ SERVICE_ROLES = {"clickwatch_streaming", "clickwatch_batch", "clickwatch_reader"
 # The spec's serving layer, column by column, and what stands beside it.
 COLUMNS = {
     "daily_summary": "report_date total_events buyer_count window_shopper_count buyer_rate revenue_minor"
-    " duplicate_events malformed_lines other_day_events generated_at",
+    " duplicate_events malformed_lines other_day_events generated_at unfinished refused_records",
     "user_segments": "report_date user_id segment",
     "product_performance": "report_date product_id view_count cart_count purchase_count rank",
     "category_conversion": "report_date category views carts purchases conversion_rate revenue_minor",
+    "revenue_by_currency": "report_date currency revenue_minor",
     "flash_sale_alerts": "product_id window_start window_end product_category views purchases status"
     " detected_at updated_at",
     "reconciliation": "report_date metric product_id speed_value batch_value difference late duplicate quarantined"
@@ -89,7 +90,7 @@ def test_two_upgrades_at_once_are_one_after_the_other(database_url: str) -> None
         done = list(pool.map(lambda _: migrate(database_url, "upgrade"), range(2)))
 
     assert [each.returncode for each in done] == [0, 0], [each.stderr for each in done]
-    assert migrate(database_url, "current").stdout.strip() == "0005"
+    assert migrate(database_url, "current").stdout.strip() == "0006"
 
 
 def test_downgrade_drops_the_roles_it_created(database_url: str) -> None:
