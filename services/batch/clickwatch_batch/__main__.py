@@ -41,6 +41,10 @@ def run(
     publish: Annotated[
         bool, typer.Option("--publish/--no-publish", help="Replace the day in the database, or only write reports.")
     ] = True,
+    unfinished: Annotated[
+        bool,
+        typer.Option("--unfinished", help="Do a day that is not over too, marked as unfinished until a later run."),
+    ] = False,
 ) -> None:
     """Analyse a day, or each day of a range on its own; a day done before is replaced."""
     days = _chosen_days(day, first, last)
@@ -50,7 +54,7 @@ def run(
     failures: dict[date, UserError] = {}
     for each in days:
         try:
-            report = run_day(each, settings, publish, _stage)
+            report = run_day(each, settings, publish, _stage, unfinished)
         except UserError as error:
             if len(days) == 1:
                 raise

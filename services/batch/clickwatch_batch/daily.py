@@ -106,6 +106,8 @@ class DailyReport:
         gates: the verdicts on the day; none before it is judged.
         reconciliation: totals, then the products that differ most from the speed layer; empty where there was
             nothing to compare with.
+        unfinished: why the day was not whole when it was analysed; empty for a whole day.
+        refused_records: rows that a table of the database refused.
     """
 
     report_date: date
@@ -119,6 +121,8 @@ class DailyReport:
     categories: tuple[CategoryConversion, ...]
     gates: tuple[Gate, ...] = ()
     reconciliation: tuple[Compared, ...] = ()
+    unfinished: str = ""
+    refused_records: int = 0
 
     @property
     def is_refused(self) -> bool:
@@ -148,7 +152,13 @@ def category_conversion(engine: Engine) -> Iterator[CategoryConversion]:
 
 
 def daily_report(
-    engine: Engine, day: date, log_name: str, log_lines: int, intake: Intake, generated_at: datetime
+    engine: Engine,
+    day: date,
+    log_name: str,
+    log_lines: int,
+    intake: Intake,
+    generated_at: datetime,
+    unfinished: str = "",
 ) -> DailyReport:
     """Return the report of a day that has been analysed.
 
@@ -159,6 +169,7 @@ def daily_report(
         log_lines: its lines, blank ones too.
         intake: what became of the lines that are not blank.
         generated_at: the time the report shall bear.
+        unfinished: why the day is not whole yet.
     """
     (summary,) = map(DailySummary._make, engine.rows("daily_summary"))
     blank_lines = log_lines - (intake.events + intake.duplicates + intake.other_day + intake.malformed)
@@ -176,4 +187,5 @@ def daily_report(
         revenue=tuple(map(CurrencyRevenue._make, engine.rows("revenue_by_currency"))),
         top_products=tuple(islice(product_performance(engine), TOP_PRODUCTS)),
         categories=tuple(category_conversion(engine)),
+        unfinished=unfinished,
     )

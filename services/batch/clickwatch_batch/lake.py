@@ -4,9 +4,10 @@ Files appear whole, by a rename, and never change. Compaction puts a new folder 
 listed before it and opens a file after it finds that file gone, and lists again.
 """
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import date
+from datetime import UTC, date, datetime
 from typing import TypeVar
 
 from clickwatch_service import UserError
@@ -68,6 +69,13 @@ def find_lake_day(lake: Location, day: date) -> LakeDay:
             "write it, point LAKE_URL to the right lake, or analyse the log by BATCH_SOURCE=jsonl"
         )
     return LakeDay(folder, files)
+
+
+def closed_until(lake: Location) -> datetime | None:
+    """Return up to when the speed layer has closed its windows; None where the lake does not tell."""
+    records = [file for file in (lake / "_batches").files() if file.name.endswith(".json")]
+    milliseconds = json.loads(records[-1].read_text())["closed_until_ms"] if records else None
+    return None if milliseconds is None else datetime.fromtimestamp(milliseconds / 1000, UTC)
 
 
 def _parquet_files(folder: Location) -> tuple[Location, ...]:

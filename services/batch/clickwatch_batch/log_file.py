@@ -1,6 +1,7 @@
 """A day's log: finding it, counting its lines, and picking lines out by their place."""
 
 import gzip
+import shutil
 import zlib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -11,6 +12,7 @@ from typing import BinaryIO, cast
 
 from clickwatch_service import UserError
 
+from clickwatch_batch.log_content import HEAD_BYTES, why_no_lines, why_not_gzip
 from clickwatch_batch.storage import Location, Stamp
 
 MAX_LINE_BYTES = 1 << 20
@@ -56,12 +58,35 @@ def find_log(logs: Location, day: date) -> Location:
     return found[0]
 
 
+def refuse_other_content(place: Location) -> None:
+    """Make sure by its first bytes that a file may hold lines, so that no packed file passes for malformed ones.
+
+    Raises:
+        UserError: it holds something else, which the message names, or cannot be read.
+    """
+    try:
+        with place.opened() as file:
+            head = file.read(HEAD_BYTES)
+    except OSError as error:
+        raise UserError(f"{place}: cannot be read: {error}") from None
+    if place.name.endswith(".gz"):
+        reason = why_not_gzip(head)
+        if reason is None:
+            with _opened(place) as log:
+                reason = why_no_lines(log.read(HEAD_BYTES))
+    else:
+        reason = why_no_lines(head)
+    if reason is not None:
+        raise UserError(f"{place}: {reason}")
+
+
 def count_lines(place: Location) -> LogFile:
     """Return the log with its lines counted.
 
     Raises:
-        UserError: it cannot be read, or holds nothing.
+        UserError: it cannot be read, holds nothing, or something else than lines.
     """
+    refuse_other_content(place)
     stamp = place.stamp()
     if stamp is None:
         raise UserError(f"{place}: cannot be read: there is no such file")
@@ -95,6 +120,30 @@ def refuse_if_changed(log: LogFile) -> None:
     """
     if log.place.stamp() != log.stamp:
         raise UserError(f"{log.place}: was written to while it was read; run the day again when its log is complete")
+
+
+def frozen_copy(place: Location, folder: Path) -> Location:
+    """Return a copy of a log that grows, with the whole lines that it has now.
+
+    What is packed, and what lies in a store, is returned as it is: neither is written to line by line.
+    """
+    if place.path is None or place.name.endswith(".gz"):
+        return place
+    copy = folder / place.name
+    with _opened(place) as log, copy.open("w+b") as out:
+        shutil.copyfileobj(log, out, _CHUNK_BYTES)
+        # The last line may be written to in this moment: it ends at the newline before it.
+        end = out.tell()
+        while end > 0:
+            start = max(0, end - _CHUNK_BYTES)
+            out.seek(start)
+            newline = out.read(end - start).rfind(b"\n")
+            if newline >= 0:
+                end = start + newline + 1
+                break
+            end = start
+        out.truncate(end)
+    return Location(str(copy))
 
 
 def readable_log(log: LogFile, spill_dir: Path) -> Location:

@@ -133,7 +133,10 @@ def subject(report: DailyReport) -> str:
         names = ", ".join(gate.gate for gate in report.gates if gate.verdict == "fail")
         return f"Clickstream {report.report_date}: refused by its quality gates ({names})"
     summary = report.summary
-    return f"Clickstream {report.report_date}: {summary.total_events:,} events, {summary.buyer_count:,} buyers"
+    unfinished = "unfinished, " if report.unfinished else ""
+    return (
+        f"Clickstream {report.report_date}: {unfinished}{summary.total_events:,} events, {summary.buyer_count:,} buyers"
+    )
 
 
 def _password(settings: Settings) -> str | None:

@@ -1,45 +1,41 @@
 """The serving layer: a day appears in all its tables at once, or not at all."""
 
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable
 from datetime import date, datetime, timedelta
+from typing import NamedTuple, TypeVar
 
 import psycopg
 import structlog
 from clickwatch_service import UserError
-from psycopg import Cursor, sql
+from clickwatch_service.stores import TooManyRefused, is_outage, is_refused_record, reason_of
+from psycopg import Cursor
 from psycopg.conninfo import conninfo_to_dict
-from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_after_delay, wait_fixed
+from tenacity import (
+    RetryCallState,
+    Retrying,
+    retry_if_exception,
+    stop_after_attempt,
+    stop_after_delay,
+    wait_fixed,
+)
 
 from clickwatch_batch.daily import CategoryConversion, DailyReport, ProductPerformance, UserSegment
+from clickwatch_batch.day_tables import RefusedRow, lock_day, replace_day, replace_summary, require_repeatable
 from clickwatch_batch.quality import HISTORY_DAYS, Gate, Verdict
 from clickwatch_batch.reconciliation import METRICS, Compared
 
-_LOCK_CLASS = 0x6461796C  # "dayl": with the day's number, one publisher a day
 _PAUSE_SECONDS = 0.5
+_ATTEMPTS = 3
+"""How often a transaction is begun that an outage ends; for each the database is waited for."""
 
-_DAY_TABLES = {
-    "user_segments": ("user_id", "segment"),
-    "product_performance": ("product_id", "view_count", "cart_count", "purchase_count", "rank"),
-    "category_conversion": ("category", "views", "carts", "purchases", "conversion_rate", "revenue_minor"),
-    "quality_gates": Gate._fields,
-    "reconciliation": Compared._fields,
-}
-"""Tables with several rows a day: their columns after report_date, keys first."""
+T = TypeVar("T")
 
-_MAY_BE_NULL = frozenset({"warn_at", "fail_at"})
-"""Columns whose NULLs are alike; only these, because no hash finds rows that are not distinct."""
 
-_SUMMARY_COLUMNS = (
-    "total_events",
-    "buyer_count",
-    "window_shopper_count",
-    "buyer_rate",
-    "revenue_minor",
-    "duplicate_events",
-    "malformed_lines",
-    "other_day_events",
-)
+class Published(NamedTuple):
+    """What became of a day: when its figures last changed, and the rows that a table refused."""
+
+    generated_at: datetime
+    refused: tuple[RefusedRow, ...]
 
 
 class ServingLayer:
@@ -54,10 +50,14 @@ class ServingLayer:
         """Make sure that publishing can work, before a day is analysed for nothing.
 
         Raises:
-            UserError: the database does not answer in time, has no tables or refuses this role.
+            UserError: the database does not answer in time, lacks tables or columns, or refuses this role.
         """
-        with self._transaction() as cursor:
-            cursor.execute("SELECT FROM daily_summary LIMIT 0")
+
+        def look(cursor: Cursor[tuple[object, ...]]) -> None:
+            cursor.execute("SELECT unfinished, refused_records FROM daily_summary LIMIT 0")
+            cursor.execute("SELECT FROM revenue_by_currency LIMIT 0")
+
+        self._in_transaction(look)
 
     def publish(
         self,
@@ -65,73 +65,89 @@ class ServingLayer:
         segments: Iterable[UserSegment],
         products: Iterable[ProductPerformance],
         categories: Iterable[CategoryConversion],
-    ) -> datetime:
-        """Replace a day in all tables in one transaction; return the day's `generated_at`.
+    ) -> Published:
+        """Replace a day in all tables in one transaction; rows that a table refuses are left out and returned.
 
         Only rows that differ are touched. Where none does, `generated_at` stays what it was, so that a
         rerun leaves identical tables; else it becomes the report's.
 
+        Args:
+            report: the day.
+            segments: its rows of user_segments. Like the next two they are iterated anew where the transaction
+                is repeated or a row is refused, so an iterator will not do.
+            products: those of product_performance.
+            categories: those of category_conversion.
+
         Raises:
-            UserError: the database does not answer, has no tables, or refuses.
+            UserError: the database does not answer, has no tables, or refuses the day as a whole.
         """
         day = report.report_date
         rows: dict[str, Iterable[tuple[object, ...]]] = {
             "user_segments": segments,
             "product_performance": products,
             "category_conversion": categories,
+            "revenue_by_currency": report.revenue,
         }
-        with self._transaction() as cursor:
-            _lock_day(cursor, day)
-            changed = 0
-            for table, its_rows in rows.items():
-                changed += _replace_day(cursor, table, _DAY_TABLES[table], day, its_rows)
-            return _replace_summary(cursor, report, changed > 0)
+        for its_rows in rows.values():
+            require_repeatable(its_rows)
 
-    def generated_at(self, day: date) -> datetime:
-        """Return when the published figures of a day last changed.
+        def replace(cursor: Cursor[tuple[object, ...]]) -> Published:
+            lock_day(cursor, day)
+            changed = 0
+            refused: list[RefusedRow] = []
+            for table, its_rows in rows.items():
+                differing, not_taken = replace_day(cursor, table, day, its_rows)
+                changed += differing
+                refused += not_taken
+            return Published(replace_summary(cursor, report, len(refused), changed > 0), tuple(refused))
+
+        return self._in_transaction(replace)
+
+    def published(self, day: date) -> tuple[datetime, int]:
+        """Return when the published figures of a day last changed, and how many of its rows were refused.
 
         Raises:
             UserError: the day is not published, or the database does not answer.
         """
-        with self._transaction() as cursor:
-            cursor.execute("SELECT generated_at FROM daily_summary WHERE report_date = %s", (day,))
-            row = cursor.fetchone()
+        query = "SELECT generated_at, refused_records FROM daily_summary WHERE report_date = %s"
+        row = self._in_transaction(lambda cursor: cursor.execute(query, (day,)).fetchone())
         if row is None:
             raise UserError(
                 f"DATABASE_URL={self._address()}: table daily_summary does not hold {day}; publish it: "
                 f"`run --date {day}`"
             )
-        assert isinstance(row[0], datetime)
-        return row[0]
+        generated_at, refused = row
+        assert isinstance(generated_at, datetime)
+        assert isinstance(refused, int)
+        return generated_at, refused
 
     def recent_totals(self, day: date) -> list[int]:
-        """Return the events of each published day among those before a day that its volume is held against."""
-        with self._transaction() as cursor:
-            cursor.execute(
-                "SELECT total_events FROM daily_summary"
-                " WHERE report_date < %(day)s AND report_date >= %(day)s - %(days)s ORDER BY report_date",
-                {"day": day, "days": HISTORY_DAYS},
-            )
-            return [int(str(total)) for (total,) in cursor]
+        """Return the events of each whole day among those before a day that its volume is held against."""
+        query = (
+            "SELECT total_events FROM daily_summary WHERE NOT unfinished"
+            " AND report_date < %(day)s AND report_date >= %(day)s - %(days)s ORDER BY report_date"
+        )
+        values = {"day": day, "days": HISTORY_DAYS}
+        found = self._in_transaction(lambda cursor: cursor.execute(query, values).fetchall())
+        return [int(str(total)) for (total,) in found]
 
     def replace_gates(self, day: date, gates: Iterable[Gate]) -> None:
         """Make quality_gates hold these verdicts on a day, in one transaction."""
-        self._replace("quality_gates", day, gates)
+        self._replace("quality_gates", day, tuple(gates))
 
     def replace_reconciliation(self, day: date, rows: Iterable[Compared]) -> None:
-        """Make reconciliation hold these rows of a day, in one transaction."""
-        self._replace("reconciliation", day, rows)
+        """Make reconciliation hold these rows of a day, in one transaction; the log names rows that it refuses."""
+        for refused in self._replace("reconciliation", day, tuple(rows)):
+            structlog.get_logger().warning("refused_record", **refused._asdict())
 
     def gates(self, day: date) -> tuple[Gate, ...]:
         """Return the verdicts on a day."""
-        with self._transaction() as cursor:
-            cursor.execute(
-                "SELECT gate, measured, warn_at, fail_at, verdict, note FROM quality_gates WHERE report_date = %s"
-                " ORDER BY array_position(ARRAY['malformed', 'duplicates', 'volume'], gate), gate",
-                (day,),
-            )
-            found = map(Gate._make, cursor.fetchall())
-            return tuple(gate._replace(verdict=Verdict(gate.verdict)) for gate in found)
+        query = (
+            "SELECT gate, measured, warn_at, fail_at, verdict, note FROM quality_gates WHERE report_date = %s"
+            " ORDER BY array_position(ARRAY['malformed', 'duplicates', 'other_day', 'volume'], gate), gate"
+        )
+        found = map(Gate._make, self._in_transaction(lambda cursor: cursor.execute(query, (day,)).fetchall()))
+        return tuple(gate._replace(verdict=Verdict(gate.verdict)) for gate in found)
 
     def reconciliation(self, day: date, products: int) -> tuple[Compared, ...]:
         """Return the totals of a day's reconciliation, then the counts of products that differ most.
@@ -140,56 +156,56 @@ class ServingLayer:
             day: the UTC day.
             products: at most so many of the latter.
         """
-        with self._transaction() as cursor:
-            cursor.execute(
-                "SELECT metric, product_id, speed_value, batch_value, difference, late, duplicate, quarantined,"
-                " unexplained FROM reconciliation WHERE report_date = %s"
-                " ORDER BY product_id <> '', CASE WHEN product_id <> '' THEN abs(unexplained) END DESC,"
-                " CASE WHEN product_id <> '' THEN abs(difference) END DESC,"
-                " array_position(ARRAY['total_events', 'views', 'carts', 'purchases'], metric), product_id"
-                " LIMIT %s",
-                (day, len(METRICS) + products),
-            )
-            return tuple(map(Compared._make, cursor.fetchall()))
+        query = (
+            "SELECT metric, product_id, speed_value, batch_value, difference, late, duplicate, quarantined,"
+            " unexplained FROM reconciliation WHERE report_date = %s"
+            " ORDER BY product_id <> '', CASE WHEN product_id <> '' THEN abs(unexplained) END DESC,"
+            " CASE WHEN product_id <> '' THEN abs(difference) END DESC,"
+            " array_position(ARRAY['total_events', 'views', 'carts', 'purchases'], metric), product_id"
+            " LIMIT %s"
+        )
+        values = (day, len(METRICS) + products)
+        return tuple(map(Compared._make, self._in_transaction(lambda cursor: cursor.execute(query, values).fetchall())))
 
-    def _replace(self, table: str, day: date, rows: Iterable[tuple[object, ...]]) -> None:
-        with self._transaction() as cursor:
-            _lock_day(cursor, day)
-            _replace_day(cursor, table, _DAY_TABLES[table], day, rows)
+    def _replace(self, table: str, day: date, rows: tuple[tuple[object, ...], ...]) -> list[RefusedRow]:
+        def replace(cursor: Cursor[tuple[object, ...]]) -> list[RefusedRow]:
+            lock_day(cursor, day)
+            return replace_day(cursor, table, day, rows)[1]
 
-    @contextmanager
-    def _transaction(self) -> Iterator[Cursor[tuple[object, ...]]]:
+        return self._in_transaction(replace)
+
+    def _in_transaction(self, work: Callable[[Cursor[tuple[object, ...]]], T]) -> T:
+        """Do work in one transaction, and say what the database's errors mean to the one who runs the day."""
+        retrying = Retrying(
+            retry=retry_if_exception(_is_outage),
+            stop=stop_after_attempt(_ATTEMPTS),
+            wait=wait_fixed(_PAUSE_SECONDS),
+            before_sleep=lambda state: structlog.get_logger().warning(
+                "repeated_transaction", reason=reason_of(_failure(state))
+            ),
+            reraise=True,
+        )
         try:
-            with self._connected() as connection, connection.cursor() as cursor:
-                yield cursor
-        except psycopg.errors.UndefinedTable as error:
-            raise UserError(
-                f"DATABASE_URL={self._address()}: {_one_line(error)}; "
-                "bring the database up to date with db-migrations upgrade"
-            ) from None
-        except psycopg.errors.InsufficientPrivilege as error:
-            raise UserError(
-                f"DATABASE_URL={self._address()}: {_one_line(error)}; connect as clickwatch_batch or the owner"
-            ) from None
-        except psycopg.OperationalError as error:
-            raise UserError(
-                f"DATABASE_URL={self._address()}: the database went away: {_one_line(error)}; "
-                "nothing of the day was published, run it again"
-            ) from None
+            done: T = retrying(self._attempt, work)
+        except (psycopg.Error, TooManyRefused) as error:
+            raise UserError(f"DATABASE_URL={self._address()}: {_explained(error)}") from None
+        return done
+
+    def _attempt(self, work: Callable[[Cursor[tuple[object, ...]]], T]) -> T:
+        with self._connected() as connection, connection.cursor() as cursor:
+            return work(cursor)
 
     def _connected(self) -> psycopg.Connection[tuple[object, ...]]:
-        log = structlog.get_logger()
         reasons: list[str] = []
 
         def say_why(state: RetryCallState) -> None:
-            assert state.outcome is not None
-            reason = _one_line(state.outcome.exception())
+            reason = reason_of(_failure(state))
             if reason not in reasons:
-                log.info("waited_for_database", address=self._address(), reason=reason)
+                structlog.get_logger().info("waited_for_database", address=self._address(), reason=reason)
                 reasons.append(reason)
 
         retrying = Retrying(
-            retry=retry_if_exception_type(psycopg.OperationalError),
+            retry=retry_if_exception(_is_outage),
             stop=stop_after_delay(self._wait_timeout),
             wait=wait_fixed(_PAUSE_SECONDS),
             before_sleep=say_why,
@@ -200,11 +216,11 @@ class ServingLayer:
         except psycopg.OperationalError as error:
             raise UserError(
                 f"DATABASE_URL={self._address()}: no connection within WAIT_TIMEOUT "
-                f"({self._wait_timeout.total_seconds():g} s): {_one_line(error)}; start the database, "
+                f"({self._wait_timeout.total_seconds():g} s): {reason_of(error)}; start the database, "
                 "correct the address, or pass --no-publish"
             ) from None
         except psycopg.ProgrammingError as error:
-            raise UserError(f"DATABASE_URL: is no address: {_one_line(error)}") from None
+            raise UserError(f"DATABASE_URL: is no address: {reason_of(error)}") from None
 
     def _address(self) -> str:
         """Return the address without its password."""
@@ -213,78 +229,28 @@ class ServingLayer:
         return f"postgresql://{parts.get('user', '')}@{place}"
 
 
-def _lock_day(cursor: Cursor[tuple[object, ...]], day: date) -> None:
-    cursor.execute("SELECT pg_advisory_xact_lock(%s, %s)", (_LOCK_CLASS, day.toordinal()))
+def _is_outage(error: BaseException) -> bool:
+    return isinstance(error, Exception) and is_outage(error)
 
 
-def _replace_day(
-    cursor: Cursor[tuple[object, ...]],
-    table: str,
-    columns: tuple[str, ...],
-    day: date,
-    rows: Iterable[tuple[object, ...]],
-) -> int:
-    """Make a table hold exactly `rows` for a day; return how many rows that changed."""
-    names = {
-        "table": sql.Identifier(table),
-        "staged": sql.Identifier(f"staged_{table}"),
-        "columns": sql.SQL(", ").join(map(sql.Identifier, columns)),
-        "same": sql.SQL(" AND ").join(
-            sql.SQL(
-                "staged.{0} IS NOT DISTINCT FROM kept.{0}" if name in _MAY_BE_NULL else "staged.{0} = kept.{0}"
-            ).format(sql.Identifier(name))
-            for name in columns
-        ),
-    }
-    cursor.execute(
-        sql.SQL("CREATE TEMPORARY TABLE {staged} ON COMMIT DROP AS SELECT {columns} FROM {table} LIMIT 0").format(
-            **names
+def _failure(state: RetryCallState) -> BaseException:
+    error = None if state.outcome is None else state.outcome.exception()
+    assert error is not None
+    return error
+
+
+def _explained(error: psycopg.Error | TooManyRefused) -> str:
+    """Return what is wrong, and what helps: running the day again is said only where it can."""
+    reason = reason_of(error)
+    if isinstance(error, TooManyRefused):
+        return (
+            f"{reason}; nothing of the day was published, and running it again changes nothing: see that table's rules"
         )
-    )
-    with cursor.copy(sql.SQL("COPY {staged} ({columns}) FROM STDIN").format(**names)) as copy:
-        for row in rows:
-            copy.write_row(row)
-    cursor.execute(sql.SQL("ANALYZE {staged}").format(**names))
-    cursor.execute(
-        sql.SQL(
-            "DELETE FROM {table} AS kept WHERE report_date = %s"
-            " AND NOT EXISTS (SELECT FROM {staged} AS staged WHERE {same})"
-        ).format(**names),
-        (day,),
-    )
-    removed = cursor.rowcount
-    cursor.execute(
-        sql.SQL(
-            "INSERT INTO {table} (report_date, {columns}) SELECT %s, {columns} FROM {staged} ON CONFLICT DO NOTHING"
-        ).format(**names),
-        (day,),
-    )
-    return removed + cursor.rowcount
-
-
-def _replace_summary(cursor: Cursor[tuple[object, ...]], report: DailyReport, others_changed: bool) -> datetime:
-    """Make daily_summary hold the day; return its `generated_at`, the old one if nothing changed."""
-    values = {**report.summary._asdict(), **vars(report.dropped)}
-    figures = tuple(values[name] for name in _SUMMARY_COLUMNS)
-    columns = sql.SQL(", ").join(map(sql.Identifier, _SUMMARY_COLUMNS))
-    cursor.execute(
-        sql.SQL("SELECT generated_at, {} FROM daily_summary WHERE report_date = %s").format(columns),
-        (report.report_date,),
-    )
-    last = cursor.fetchone()
-    if last is not None and last[1:] == figures and not others_changed:
-        generated_at = last[0]
-        assert isinstance(generated_at, datetime)
-        return generated_at
-    cursor.execute("DELETE FROM daily_summary WHERE report_date = %s", (report.report_date,))
-    cursor.execute(
-        sql.SQL("INSERT INTO daily_summary (report_date, generated_at, {}) VALUES ({})").format(
-            columns, sql.SQL(", ").join([sql.Placeholder()] * (len(figures) + 2))
-        ),
-        (report.report_date, report.generated_at, *figures),
-    )
-    return report.generated_at
-
-
-def _one_line(error: BaseException | None) -> str:
-    return " ".join(str(error).split())
+    if isinstance(error, (psycopg.errors.UndefinedTable, psycopg.errors.UndefinedColumn)):
+        return f"{reason}; bring the database up to date with db-migrations upgrade"
+    if isinstance(error, psycopg.errors.InsufficientPrivilege):
+        return f"{reason}; connect as clickwatch_batch or the owner"
+    if is_outage(error):
+        return f"the database went away: {reason}; nothing of the day was published, run it again"
+    what = "the database refuses the day" if is_refused_record(error) else "the database cannot do what was asked"
+    return f"{what}: {reason}; nothing of the day was published, and running it again changes nothing"

@@ -48,34 +48,54 @@ class Limits:
     Attributes:
         malformed: of the share of lines that are no event.
         duplicates: of the share of events that came again.
+        other_day: of the share of lines that are events of another UTC day.
         volume: of how far the day's events are from the mean of the days before it, as a share of that.
     """
 
     malformed: Limit
     duplicates: Limit
+    other_day: Limit
     volume: Limit
 
 
-def judged(
-    lines: int, malformed: int, events: int, duplicates: int, history: Sequence[int], limits: Limits
-) -> tuple[Gate, ...]:
-    """Return the verdicts on a day.
+@dataclass(frozen=True)
+class Measured:
+    """What the gates measure of a day.
 
-    Args:
+    Attributes:
         lines: all lines of its log, blank ones too.
         malformed: those that are no event.
         events: its events, each once.
         duplicates: those that came again.
-        history: events of the published days among the HISTORY_DAYS before it.
+        other_day: lines that are events of another UTC day.
+        is_unfinished: whether it is a part of a day, which no volume can be held against.
+    """
+
+    lines: int
+    malformed: int
+    events: int
+    duplicates: int
+    other_day: int
+    is_unfinished: bool = False
+
+
+def judged(day: Measured, history: Sequence[int], limits: Limits) -> tuple[Gate, ...]:
+    """Return the verdicts on a day.
+
+    Args:
+        day: what there is of it.
+        history: events of the whole days that are published among the HISTORY_DAYS before it.
         limits: of the gates.
     """
-    arrived = events + duplicates
+    arrived = day.events + day.duplicates
+    shares = (
+        ("malformed", day.malformed, day.lines, limits.malformed, "lines are malformed"),
+        ("duplicates", day.duplicates, arrived, limits.duplicates, "events came again"),
+        ("other_day", day.other_day, day.lines, limits.other_day, "lines belong to another UTC day"),
+    )
     return (
-        _gate("malformed", _share(malformed, lines), limits.malformed, f"{malformed} of {lines} lines are malformed"),
-        _gate(
-            "duplicates", _share(duplicates, arrived), limits.duplicates, f"{duplicates} of {arrived} events came again"
-        ),
-        _volume_gate(events, history, limits.volume),
+        *(_gate(name, _share(part, all_), limit, f"{part} of {all_} {are}") for name, part, all_, limit, are in shares),
+        _volume_gate(day, history, limits.volume),
     )
 
 
@@ -84,10 +104,13 @@ def failed(gates: Sequence[Gate]) -> list[Gate]:
     return [gate for gate in gates if gate.verdict is Verdict.FAIL]
 
 
-def _volume_gate(events: int, history: Sequence[int], limit: Limit) -> Gate:
+def _volume_gate(day: Measured, history: Sequence[int], limit: Limit) -> Gate:
+    events = day.events
+    if day.is_unfinished:
+        return _gate("volume", Fraction(0), limit, f"{events} events so far; the day is unfinished")
     if len(history) < MIN_HISTORY_DAYS or sum(history) == 0:
         note = (
-            f"{events} events; no usual volume: {len(history)} of the {HISTORY_DAYS} days before are published, "
+            f"{events} events; no usual volume: {len(history)} of the {HISTORY_DAYS} days before are published whole, "
             f"{MIN_HISTORY_DAYS} are needed"
         )
         return _gate("volume", Fraction(0), limit, note)

@@ -1,9 +1,13 @@
 """A day's report as JSON for programs and as text for people."""
 
 import json
+import textwrap
 from collections.abc import Mapping
 from datetime import date, datetime
 from decimal import Decimal
+
+from clickwatch_service.money import amount
+from clickwatch_service.shown import cell, one_line, shown, visible_json
 
 from clickwatch_batch.daily import (
     CategoryConversion,
@@ -16,15 +20,21 @@ from clickwatch_batch.daily import (
 from clickwatch_batch.quality import Gate, Verdict
 from clickwatch_batch.reconciliation import Compared
 
-FORMAT = 2
+FORMAT = 3
 """Moves where a reader of an older one would go wrong; the shape is in report.schema.json."""
+
+_WITHOUT_UNFINISHED = 2
+"""Reports of this format stand in folders still: their days are whole."""
+
+_NAME, _WIDTH = 24, 72
 
 
 def to_json(report: DailyReport) -> str:
     """Return the report as JSON, fields named as in the tables; `from_json` takes it back."""
     document = {
         "format": FORMAT,
-        "status": "refused" if report.is_refused else "accepted",
+        "status": "refused" if report.is_refused else "unfinished" if report.unfinished else "accepted",
+        "unfinished": report.unfinished or None,
         "report_date": report.report_date.isoformat(),
         "generated_at": report.generated_at.isoformat(),
         "log_name": report.log_name,
@@ -34,6 +44,7 @@ def to_json(report: DailyReport) -> str:
             "malformed_lines": report.dropped.malformed_lines,
             "other_day_events": report.dropped.other_day_events,
         },
+        "refused_records": report.refused_records,
         "summary": report.summary._asdict(),
         "revenue_by_currency": [revenue._asdict() for revenue in report.revenue],
         "top_products": [product._asdict() for product in report.top_products],
@@ -41,7 +52,7 @@ def to_json(report: DailyReport) -> str:
         "quality_gates": [gate._asdict() for gate in report.gates],
         "reconciliation": [compared._asdict() for compared in report.reconciliation],
     }
-    return json.dumps(document, indent=2, ensure_ascii=False, default=float) + "\n"
+    return visible_json(json.dumps(document, indent=2, ensure_ascii=False, default=float)) + "\n"
 
 
 def from_json(text: str) -> DailyReport:
@@ -52,7 +63,9 @@ def from_json(text: str) -> DailyReport:
     """
     try:
         document = json.loads(text, parse_float=Decimal)
-        if document["format"] != FORMAT:
+        if document["format"] == _WITHOUT_UNFINISHED:
+            document = {**document, "unfinished": None, "refused_records": 0}
+        elif document["format"] != FORMAT:
             raise ValueError(f"format {document['format']!r}, must be {FORMAT}")
         return DailyReport(
             report_date=date.fromisoformat(document["report_date"]),
@@ -68,13 +81,15 @@ def from_json(text: str) -> DailyReport:
             ),
             gates=tuple(map(_gate, document["quality_gates"])),
             reconciliation=tuple(Compared(**compared) for compared in document["reconciliation"]),
+            unfinished=document["unfinished"] or "",
+            refused_records=document["refused_records"],
         )
     except (KeyError, TypeError) as error:
         raise ValueError(f"field {error}") from None
 
 
 def to_text(report: DailyReport) -> str:
-    """Return the report for an e-mail: plain text, at most 72 columns where names allow."""
+    """Return the report for an e-mail: plain text of at most 72 columns, names shown so that they act on nothing."""
     summary, dropped = report.summary, report.dropped
     users = summary.buyer_count + summary.window_shopper_count
     lines = [
@@ -82,6 +97,7 @@ def to_text(report: DailyReport) -> str:
         "=" * 44,
         "",
         *(["REFUSED: not published, see the gates below.", ""] if report.is_refused else []),
+        *_unfinished(report.unfinished),
         _figure("Events", summary.total_events),
         _figure("  views", summary.views),
         _figure("  added to cart", summary.carts),
@@ -98,7 +114,7 @@ def to_text(report: DailyReport) -> str:
         f"Top {len(report.top_products)} products by views",
         f"  {'#':>2}  {'product':<24} {'views':>12} {'carts':>12} {'purchases':>12}",
         *(
-            f"  {product.rank:>2}  {product.product_id:<24} {product.view_count:>12,}"
+            f"  {product.rank:>2}  {cell(product.product_id, _NAME)} {product.view_count:>12,}"
             f" {product.cart_count:>12,} {product.purchase_count:>12,}"
             for product in report.top_products
         ),
@@ -106,14 +122,15 @@ def to_text(report: DailyReport) -> str:
         "Conversion by category (purchases / views)",
         f"  {'category':<28} {'views':>12} {'purchases':>12} {'rate':>12}",
         *(
-            f"  {row.category:<28} {row.views:>12,} {row.purchases:>12,} {row.conversion_rate:>10} %"
+            f"  {cell(row.category, 28)} {row.views:>12,} {row.purchases:>12,} {row.conversion_rate:>10} %"
             for row in report.categories
         ),
         "",
-        f"Read {report.log_lines:,} lines of {report.log_name}. Not counted:",
+        f"Read {report.log_lines:,} lines of {shown(report.log_name, _WIDTH - 40)}. Not counted:",
         _figure("  duplicate events", dropped.duplicate_events),
         _figure("  malformed lines", dropped.malformed_lines),
         _figure("  events of another day", dropped.other_day_events),
+        *_refused_records(report.refused_records),
         *_gates(report.gates),
         *_reconciliation(report.reconciliation),
         "",
@@ -122,13 +139,24 @@ def to_text(report: DailyReport) -> str:
     return "\n".join(lines) + "\n"
 
 
+def _unfinished(reason: str) -> list[str]:
+    if not reason:
+        return []
+    told = f"UNFINISHED: {one_line(reason)}. These are the figures of a part of the day; a later run completes it."
+    return [*textwrap.wrap(told, _WIDTH), ""]
+
+
+def _refused_records(count: int) -> list[str]:
+    return [_figure("Rows the database refused", count)] if count else []
+
+
 def _gates(gates: tuple[Gate, ...]) -> list[str]:
     if not gates:
         return []
     lines = ["", "Quality gates"]
     for gate in gates:
-        lines.append(f"  {gate.verdict:<4}  {gate.gate:<12} {_per_cent(gate.measured):>10}   {_limits(gate)}")
-        lines.append(f"        {gate.note}")
+        lines.append(f"  {gate.verdict:<4}  {gate.gate:<10} {_per_cent(gate.measured):>9}  {_limits(gate)}")
+        lines += textwrap.wrap(one_line(gate.note), _WIDTH, initial_indent=" " * 8, subsequent_indent=" " * 8)
     return lines
 
 
@@ -150,8 +178,8 @@ def _reconciliation(rows: tuple[Compared, ...]) -> list[str]:
         f"  {'':<24} {'speed':>12} {'batch':>12} {'difference':>12}",
     ]
     for row in rows:
-        label = f"{row.metric} {row.product_id}".strip()
-        lines.append(f"  {label:<24} {row.speed_value:>12,} {row.batch_value:>12,} {row.difference:>+12,}")
+        label = cell(f"{row.metric} {row.product_id}".strip(), _NAME)
+        lines.append(f"  {label} {row.speed_value:>12,} {row.batch_value:>12,} {row.difference:>+12,}")
         reasons = {
             "late": row.late,
             "duplicate": row.duplicate,
@@ -184,8 +212,8 @@ def _figure(label: str, value: int) -> str:
 
 def _revenue(revenue: tuple[CurrencyRevenue, ...]) -> list[str]:
     lines = [
-        f"{'Revenue':<26}{amount.revenue_minor:>16,}   in the smallest unit of {amount.currency or 'no named currency'}"
-        for amount in revenue
+        f"{'Revenue' if place == 0 else '':<26}{amount(each.revenue_minor, shown(each.currency, 8)):>16}"
+        for place, each in enumerate(revenue)
     ]
     if len(revenue) > 1:
         lines.append("  Several currencies: sums by day and by category mix them.")

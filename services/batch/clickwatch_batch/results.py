@@ -6,10 +6,11 @@ no file that it names ever changes, so whoever reads it finds one whole analysis
 
 import json
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
+from typing import Generic, TypeVar
 
 import duckdb
 from clickwatch_service import UserError
@@ -23,6 +24,8 @@ _FORMAT = 1
 _FIGURES = "figures.json"
 _TABLES = ("user_segments", "product_performance", "product_events", "category_conversion")
 _ROWS_A_FETCH = 10_000
+
+Row = TypeVar("Row")
 
 
 @dataclass(frozen=True)
@@ -39,19 +42,24 @@ class Results:
     figures: DailyReport
     files: dict[str, str]
 
-    def user_segments(self) -> Iterator[UserSegment]:
-        """Yield every user of the day, in no order."""
-        return map(UserSegment._make, self._rows("user_segments"))
+    def user_segments(self) -> "Rows[UserSegment]":
+        """Return every user of the day, in no order."""
+        return Rows(self, "user_segments", UserSegment._make)
 
-    def product_performance(self) -> Iterator[ProductPerformance]:
-        """Yield every product, best first."""
-        return map(ProductPerformance._make, self._rows("product_performance"))
+    def product_performance(self) -> "Rows[ProductPerformance]":
+        """Return every product, best first."""
+        return Rows(self, "product_performance", ProductPerformance._make)
 
-    def category_conversion(self) -> Iterator[CategoryConversion]:
-        """Yield every category by name."""
-        return map(CategoryConversion._make, self._rows("category_conversion"))
+    def category_conversion(self) -> "Rows[CategoryConversion]":
+        """Return every category by name."""
+        return Rows(self, "category_conversion", CategoryConversion._make)
 
-    def _rows(self, table: str) -> Iterator[tuple[object, ...]]:
+    def read(self, table: str) -> Iterator[tuple[object, ...]]:
+        """Yield the rows of a table's file.
+
+        Raises:
+            UserError: it cannot be read.
+        """
         try:
             with duckdb.connect(config={"threads": 1}) as connection:
                 found = connection.execute("FROM read_parquet($file)", {"file": str(self.folder / self.files[table])})
@@ -63,6 +71,24 @@ class Results:
                 f"{self.folder}: its {table} cannot be read ({reason}); analyse the day again: "
                 f"`run --date {self.figures.report_date}`"
             ) from None
+
+
+@dataclass(frozen=True)
+class Rows(Generic[Row]):
+    """The rows of a table, read anew each time they are iterated.
+
+    Attributes:
+        results: whose table.
+        table: its name.
+        make: a row of it from the values in its file.
+    """
+
+    results: Results
+    table: str
+    make: Callable[[Iterable[object]], Row]
+
+    def __iter__(self) -> Iterator[Row]:
+        return map(self.make, self.results.read(self.table))
 
 
 def write_results(folder: Path, engine: Engine, figures: DailyReport) -> Results:

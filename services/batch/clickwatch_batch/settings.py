@@ -77,10 +77,14 @@ class Settings(ServiceSettings):
         spark_master: a Spark master, such as `spark://spark:7077` or `local[*]`; needs the package pyspark.
         database_url: the serving layer, as a role that may write the daily tables.
         wait_timeout: how long to wait for the database.
+        day_grace: how long after its end a day counts as unfinished while its log still grows.
         malformed_warn: the share of lines that are no event, 0 to 1, above which a day is worth a warning.
         malformed_threshold: the same, above which it is not published.
         duplicates_warn: the share of events that came again, 0 to 1, above which a day is worth a warning.
         duplicates_threshold: the same, above which it is not published.
+        other_day_warn: the share of lines that are events of another UTC day, 0 to 1, above which a day is worth a
+            warning: its log may be a day of another time zone.
+        other_day_threshold: the same, above which it is not published.
         volume_warn: how far events may be from the mean of the days before, as a share of it, without a warning.
         volume_threshold: how far without being kept back; None is any distance.
         window_duration: length of the speed layer's windows.
@@ -112,10 +116,13 @@ class Settings(ServiceSettings):
     spark_master: str | None = None
     database_url: Annotated[str, AfterValidator(_postgres_url)] = "postgresql://clickwatch@localhost:5432/clickwatch"
     wait_timeout: Duration = timedelta(seconds=30)
+    day_grace: Duration = timedelta(minutes=15)
     malformed_warn: Share | None = 0.01
     malformed_threshold: Share | None = 0.05
     duplicates_warn: Share | None = 0.05
     duplicates_threshold: Share | None = 0.5
+    other_day_warn: Share | None = 0.01
+    other_day_threshold: Share | None = 0.2
     volume_warn: Annotated[float, Field(ge=0)] | None = 0.5
     volume_threshold: Annotated[float, Field(ge=0)] | None = None
     window_duration: PositiveDuration = timedelta(minutes=10)

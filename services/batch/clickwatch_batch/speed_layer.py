@@ -15,12 +15,13 @@ from clickwatch_service import UserError
 
 from clickwatch_batch.duckdb_engine import DuckDBEngine
 from clickwatch_batch.engines import open_source
-from clickwatch_batch.lake import LISTINGS
+from clickwatch_batch.lake import LISTINGS, closed_until
 from clickwatch_batch.quarantine import quarantine_file
 from clickwatch_batch.reconciliation import Counted, Reconciliation, reconciled
 from clickwatch_batch.results import Results
 from clickwatch_batch.settings import ReconciliationPolicy, Settings, Source
 from clickwatch_batch.storage import Location
+from clickwatch_batch.whole_day import end_of
 
 _DAY = timedelta(days=1)
 _MS = timedelta(milliseconds=1)
@@ -41,9 +42,11 @@ class NoSpeedData:
 
     Attributes:
         reason: why, in words for a person.
+        is_unfinished: whether it is because the day is not whole.
     """
 
     reason: str
+    is_unfinished: bool = False
 
 
 def compared_with_speed_layer(results: Results, settings: Settings) -> Reconciliation | NoSpeedData:
@@ -53,6 +56,8 @@ def compared_with_speed_layer(results: Results, settings: Settings) -> Reconcili
         UserError: lake or log cannot be read, or the log is no longer the one that was analysed.
     """
     day = results.figures.report_date
+    if results.figures.unfinished:
+        return NoSpeedData(f"unfinished: {results.figures.unfinished}", is_unfinished=True)
     not_ready = _why_not_ready(day, settings)
     if not_ready is not None:
         return NoSpeedData(not_ready)
@@ -76,15 +81,10 @@ def _why_not_ready(day: date, settings: Settings) -> str | None:
     before = settings.lake / "events" / f"event_date={day - _DAY}"
     if settings.reconciliation is ReconciliationPolicy.AUTO and not _parquet_files(before):
         return f"{before} holds no events: the speed layer may have begun within {day}, and counted a part of it"
-    records = [file for file in (settings.lake / "_batches").files() if file.name.endswith(".json")]
-    closed_until_ms = json.loads(records[-1].read_text())["closed_until_ms"] if records else None
-    if closed_until_ms is None or closed_until_ms < _ms(day) + _DAY // _MS:
-        until = (
-            "some time"
-            if closed_until_ms is None
-            else f"{datetime.fromtimestamp(closed_until_ms / 1000, UTC):%Y-%m-%d %H:%M}"
-        )
-        return f"{settings.lake}: the speed layer has closed windows until {until} UTC, not to the end of {day}"
+    until = closed_until(settings.lake)
+    if until is None or until < end_of(day):
+        told = "some time" if until is None else f"{until:%Y-%m-%d %H:%M}"
+        return f"{settings.lake}: the speed layer has closed windows until {told} UTC, not to the end of {day}"
     return None
 
 
@@ -157,10 +157,10 @@ def _take_log(connection: duckdb.DuckDBPyConnection, day: date, settings: Settin
 
 def _ids_kept_aside(file: Location) -> list[str]:
     try:
-        lines = file.read_text().splitlines()
+        lines = file.read_text().split("\n")
     except FileNotFoundError:
         return []
-    texts = (json.loads(line)["text"] for line in lines)
+    texts = (json.loads(line)["text"] for line in lines if line)
     return [match[1] for match in map(_EVENT_ID.search, texts) if match]
 
 

@@ -18,18 +18,19 @@ from clickwatch_service import UserError
 from clickwatch_batch import daily
 from clickwatch_batch.daily import DailyReport
 from clickwatch_batch.engine import Engine, Intake
-from clickwatch_batch.engines import find_input, open_engine, open_source
+from clickwatch_batch.engines import find_input, open_engine, open_source, why_input_unfinished
 from clickwatch_batch.log_file import LogFile, lines_at, refuse_if_changed
 from clickwatch_batch.notifier import chosen_notifier
 from clickwatch_batch.postgres import ServingLayer
-from clickwatch_batch.quality import Gate, Limit, Limits, Verdict, failed, judged
-from clickwatch_batch.quarantine import keep_aside, quarantine_file
+from clickwatch_batch.quality import Gate, Limit, Limits, Measured, Verdict, failed, judged
+from clickwatch_batch.quarantine import keep_aside, keep_refused_rows, quarantine_file, refused_file
 from clickwatch_batch.reconciliation import METRICS, Reconciliation
 from clickwatch_batch.reports import read_report, with_kept_time, write_report
 from clickwatch_batch.results import Results, read_results, write_results
 from clickwatch_batch.settings import ReconciliationPolicy, Settings
 from clickwatch_batch.speed_layer import NoSpeedData, compared_with_speed_layer
 from clickwatch_batch.storage import Location
+from clickwatch_batch.whole_day import NotOver, Unfinished, why_not_over
 
 Stage = Callable[[str], AbstractContextManager[object]]
 """Says what is being done while the block runs."""
@@ -50,7 +51,9 @@ class Refused(UserError):
     """A quality gate keeps a day back; the same day again would be kept back again."""
 
 
-def run_day(day: date, settings: Settings, publishes: bool, stage: Stage = logged) -> DailyReport:
+def run_day(
+    day: date, settings: Settings, publishes: bool, stage: Stage = logged, unfinished: bool = False
+) -> DailyReport:
     """Take a day through all steps and return its report.
 
     Args:
@@ -58,12 +61,13 @@ def run_day(day: date, settings: Settings, publishes: bool, stage: Stage = logge
         settings: where things are.
         publishes: whether the database is told; without it there are files alone.
         stage: told what is being done.
+        unfinished: whether a day that is not whole is done too, and marked so.
 
     Raises:
         UserError: what a step raises; those before it are done.
     """
-    check_input(day, settings)
-    results = analyse(day, settings, stage)
+    check_input(day, settings, unfinished)
+    results = analyse(day, settings, stage, unfinished)
     if publishes:
         publish(day, results, settings, stage)
         reconcile(day, results, settings, stage)
@@ -73,27 +77,43 @@ def run_day(day: date, settings: Settings, publishes: bool, stage: Stage = logge
     return read_report(settings.reports, day)
 
 
-def check_input(day: date, settings: Settings) -> str:
+def check_input(day: date, settings: Settings, unfinished: bool = False) -> str:
     """Return the location of a day's input.
 
+    Args:
+        day: the UTC day.
+        settings: where things are.
+        unfinished: whether a day that is not whole will do.
+
     Raises:
-        UserError: there is none.
+        Unfinished: the day is not over, or not all of it is there.
+        UserError: there is no input, or it is no log.
     """
-    return str(find_input(day, settings))
+    place = find_input(day, settings)
+    _why_unfinished(day, settings, unfinished)
+    return str(place)
 
 
-def analyse(day: date, settings: Settings, stage: Stage = logged) -> str:
+def analyse(day: date, settings: Settings, stage: Stage = logged, unfinished: bool = False) -> str:
     """Answer all analyses of a day and return the location of the results.
 
+    Args:
+        day: the UTC day.
+        settings: where things are.
+        stage: told what is being done.
+        unfinished: whether a day that is not whole will do; its figures are marked then.
+
     Raises:
+        Unfinished: the day is not over, or not all of it is there.
         UserError: no input, or none of the day; malformed lines are kept aside even then.
     """
-    with stage(f"{day}: looking at the input"):
-        source = open_source(day, settings)
+    why_unfinished = _why_unfinished(day, settings, unfinished)
     settings.spill_dir.mkdir(parents=True, exist_ok=True)
     spill_dir = Path(tempfile.mkdtemp(dir=settings.spill_dir, prefix="batch-"))
     folder = settings.results_dir / day.isoformat()
     try:
+        with stage(f"{day}: looking at the input"):
+            source = open_source(day, settings, spill_dir if why_unfinished else None)
         with closing(open_engine(settings, spill_dir)) as engine:
             with stage(f"{day}: reading {source.place}"):
                 intake = engine.load(source, day)
@@ -105,7 +125,9 @@ def analyse(day: date, settings: Settings, stage: Stage = logged) -> str:
                 _refuse_empty_day(source, intake, day)
             with stage(f"{day}: analysing {intake.events:,} events"):
                 daily.analyse(engine)
-                figures = daily.daily_report(engine, day, source.place.name, lines, intake, datetime.now(UTC))
+                figures = daily.daily_report(
+                    engine, day, source.place.name, lines, intake, datetime.now(UTC), why_unfinished
+                )
                 write_results(folder, engine, figures)
     finally:
         shutil.rmtree(spill_dir, ignore_errors=True)
@@ -114,6 +136,8 @@ def analyse(day: date, settings: Settings, stage: Stage = logged) -> str:
 
 def publish(day: date, results: str, settings: Settings, stage: Stage = logged) -> None:
     """Judge a day, and replace it in all tables of the database in one transaction.
+
+    Rows that a table refuses are kept aside, counted in daily_summary, and cost nothing else.
 
     Raises:
         Refused: a quality gate fails; its verdict is stored and reported, and nothing is published.
@@ -125,8 +149,14 @@ def publish(day: date, results: str, settings: Settings, stage: Stage = logged) 
     serving_layer.replace_gates(day, gates)
     _refuse_if_failed(found.figures, gates, settings)
     with stage(f"{day}: publishing {found.figures.summary.total_events:,} events"):
-        serving_layer.publish(
+        published = serving_layer.publish(
             found.figures, found.user_segments(), found.product_performance(), found.category_conversion()
+        )
+    kept_aside = refused_file(settings.quarantine, day)
+    keep_refused_rows(kept_aside, published.refused)
+    if published.refused:
+        structlog.get_logger().warning(
+            "refused_records", day=day.isoformat(), rows=len(published.refused), kept_aside=str(kept_aside)
         )
 
 
@@ -154,9 +184,11 @@ def report(day: date, results: str, settings: Settings, stage: Stage = logged) -
     """
     figures = read_results(results, day).figures
     serving_layer = _serving_layer(settings)
+    generated_at, refused_records = serving_layer.published(day)
     made = replace(
         figures,
-        generated_at=serving_layer.generated_at(day),
+        generated_at=generated_at,
+        refused_records=refused_records,
         gates=serving_layer.gates(day),
         reconciliation=serving_layer.reconciliation(day, _REPORTED_PRODUCTS),
     )
@@ -185,6 +217,8 @@ def _write_and_tell(made: DailyReport, settings: Settings, stage: Stage, publish
         total_events=made.summary.total_events,
         **vars(made.dropped),
         published=published,
+        unfinished=bool(made.unfinished),
+        refused_records=made.refused_records,
         report=str(json_file),
     )
     with stage(f"{made.report_date}: telling of the report"):
@@ -196,17 +230,19 @@ def _judged(figures: DailyReport, history: Sequence[int], settings: Settings) ->
     limits = Limits(
         malformed=Limit(settings.malformed_warn, settings.malformed_threshold),
         duplicates=Limit(settings.duplicates_warn, settings.duplicates_threshold),
+        other_day=Limit(settings.other_day_warn, settings.other_day_threshold),
         volume=Limit(settings.volume_warn, settings.volume_threshold),
     )
     dropped = figures.dropped
-    gates = judged(
-        figures.log_lines,
-        dropped.malformed_lines,
-        figures.summary.total_events,
-        dropped.duplicate_events,
-        history,
-        limits,
+    measured = Measured(
+        lines=figures.log_lines,
+        malformed=dropped.malformed_lines,
+        events=figures.summary.total_events,
+        duplicates=dropped.duplicate_events,
+        other_day=dropped.other_day_events,
+        is_unfinished=bool(figures.unfinished),
     )
+    gates = judged(measured, history, limits)
     for gate in gates:
         if gate.verdict is Verdict.WARN:
             structlog.get_logger().warning(
@@ -224,8 +260,12 @@ def _refuse_if_failed(figures: DailyReport, gates: tuple[Gate, ...], settings: S
         f"{gate.note} ({gate.measured:.2%}), more than {gate.gate.upper()}_THRESHOLD={gate.fail_at} allows"
         for gate in fails
     )
-    seen = f"see {quarantine_file(settings.quarantine, day)}, " if fails[0].gate == "malformed" else ""
-    message = f"{figures.log_name}: {reasons}; {seen}mend the log or raise the threshold; nothing is published"
+    remedies = {
+        "malformed": f"see {quarantine_file(settings.quarantine, day)}, ",
+        "other_day": "a log holds a day of UTC, not of another time zone: ",
+    }
+    remedy = remedies.get(fails[0].gate, "")
+    message = f"{figures.log_name}: {reasons}; {remedy}mend the log or raise the threshold; nothing is published"
     refused = replace(figures, gates=gates)
     write_report(settings.reports, refused)
     try:
@@ -243,7 +283,7 @@ def _compared(found: Results, settings: Settings) -> Reconciliation | NoSpeedDat
 
 def _refuse_unexplained(day: date, outcome: Reconciliation | NoSpeedData, settings: Settings) -> None:
     if isinstance(outcome, NoSpeedData):
-        if settings.reconciliation is ReconciliationPolicy.REQUIRED:
+        if settings.reconciliation is ReconciliationPolicy.REQUIRED and not outcome.is_unfinished:
             raise UserError(
                 f"{day}: RECONCILIATION=required, but there is nothing to compare with: {outcome.reason}; "
                 "let the speed layer finish the day, or set RECONCILIATION=auto"
@@ -262,6 +302,18 @@ def _refuse_unexplained(day: date, outcome: Reconciliation | NoSpeedData, settin
         **{row.metric: row.difference for row in outcome.rows if not row.product_id},
         unexplained_share=float(outcome.unexplained_share),
     )
+
+
+def _why_unfinished(day: date, settings: Settings, is_wanted: bool) -> str:
+    """Return why a day is not whole, which is refused unless wanted; empty for a whole day."""
+    reason = why_not_over(day, datetime.now(UTC))
+    kind: type[Unfinished] = NotOver
+    if reason is None:
+        reason = why_input_unfinished(day, settings, datetime.now(UTC))
+        kind = Unfinished
+    if reason is not None and not is_wanted:
+        raise kind(f"{reason}; run it later, or publish it as unfinished by `run --date {day} --unfinished`")
+    return reason or ""
 
 
 def _serving_layer(settings: Settings) -> ServingLayer:

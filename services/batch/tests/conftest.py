@@ -44,6 +44,6 @@ def database_url(migrated_url: str) -> str:
     with psycopg.connect(migrated_url) as connection:
         connection.execute(
             "TRUNCATE daily_summary, user_segments, product_performance, category_conversion,"
-            " quality_gates, reconciliation"
+            " revenue_by_currency, quality_gates, reconciliation"
         )
     return migrated_url

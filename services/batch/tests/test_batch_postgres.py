@@ -2,15 +2,17 @@
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from typing import Generic, TypeVar
 
 import psycopg
 import pytest
 from clickwatch_batch.daily import (
     CategoryConversion,
+    CurrencyRevenue,
     DailyReport,
     DailySummary,
     Dropped,
@@ -23,7 +25,9 @@ from clickwatch_service import UserError
 DAY = date(2025, 6, 1)
 FIRST_TIME = datetime(2025, 6, 2, 2, tzinfo=UTC)
 LATER = FIRST_TIME + timedelta(hours=5)
-TABLES = ("daily_summary", "user_segments", "product_performance", "category_conversion")
+TABLES = ("daily_summary", "user_segments", "product_performance", "category_conversion", "revenue_by_currency")
+
+T = TypeVar("T")
 
 REPORT = DailyReport(
     report_date=DAY,
@@ -32,13 +36,23 @@ REPORT = DailyReport(
     log_lines=13,
     dropped=Dropped(duplicate_events=1, malformed_lines=2, other_day_events=3),
     summary=DailySummary(7, 4, 1, 2, 0, 1, 1, Decimal("50.00"), 3579),
-    revenue=(),
+    revenue=(CurrencyRevenue("EUR", 3579),),
     top_products=(),
     categories=(),
 )
 SEGMENTS = [UserSegment("ann", "buyer"), UserSegment("bob\t\\N", "window_shopper")]
 PRODUCTS = [ProductPerformance("p1", 3, 1, 2, 1), ProductPerformance("p2", 1, 0, 0, 2)]
 CATEGORIES = [CategoryConversion("gaming", 4, 1, 2, Decimal("50.00"), 3579)]
+
+
+class repeatable(Generic[T]):  # noqa: N801 (used as a decorator)
+    """What a generator function yields, anew each time it is iterated."""
+
+    def __init__(self, make: Callable[[], Iterator[T]]) -> None:
+        self.make = make
+
+    def __iter__(self) -> Iterator[T]:
+        return self.make()
 
 
 @pytest.fixture
@@ -60,7 +74,9 @@ def physical_rows(database_url: str) -> list[list[tuple[object, ...]]]:
 def test_a_day_appears_in_all_tables(serving_layer: ServingLayer, database_url: str) -> None:
     serving_layer.publish(REPORT, SEGMENTS, PRODUCTS, CATEGORIES)
 
-    assert rows(database_url, "daily_summary") == [(DAY, 7, 1, 1, Decimal("50.00"), 3579, 1, 2, 3, FIRST_TIME)]
+    assert rows(database_url, "daily_summary") == [
+        (DAY, 7, 1, 1, Decimal("50.00"), 3579, 1, 2, 3, FIRST_TIME, False, 0)
+    ]
     assert rows(database_url, "user_segments") == [(DAY, "ann", "buyer"), (DAY, "bob\t\\N", "window_shopper")]
     assert rows(database_url, "product_performance") == [(DAY, "p1", 3, 1, 2, 1), (DAY, "p2", 1, 0, 0, 2)]
     assert rows(database_url, "category_conversion") == [(DAY, "gaming", 4, 1, 2, Decimal("50.00"), 3579)]
@@ -70,10 +86,10 @@ def test_a_rerun_with_the_same_result_touches_no_row(serving_layer: ServingLayer
     serving_layer.publish(REPORT, SEGMENTS, PRODUCTS, CATEGORIES)
     before = physical_rows(database_url)
 
-    generated_at = serving_layer.publish(replace(REPORT, generated_at=LATER), SEGMENTS, PRODUCTS, CATEGORIES)
+    published = serving_layer.publish(replace(REPORT, generated_at=LATER), SEGMENTS, PRODUCTS, CATEGORIES)
 
     assert physical_rows(database_url) == before
-    assert generated_at == FIRST_TIME
+    assert published == (FIRST_TIME, ())
 
 
 def test_a_rerun_with_another_result_replaces_the_day_alone(serving_layer: ServingLayer, database_url: str) -> None:
@@ -82,11 +98,11 @@ def test_a_rerun_with_another_result_replaces_the_day_alone(serving_layer: Servi
     serving_layer.publish(neighbour, SEGMENTS, PRODUCTS, CATEGORIES)
     swapped = [product._replace(rank=3 - product.rank) for product in PRODUCTS]
 
-    generated_at = serving_layer.publish(
+    published = serving_layer.publish(
         replace(REPORT, generated_at=LATER), [UserSegment("cat", "buyer"), SEGMENTS[0]], swapped, []
     )
 
-    assert generated_at == LATER
+    assert published.generated_at == LATER
     days = rows(database_url, "daily_summary", "report_date, generated_at")
     assert days == [(DAY, LATER), (neighbour.report_date, FIRST_TIME)]
     segments = rows(database_url, "user_segments")
@@ -101,37 +117,61 @@ def test_another_segment_under_the_same_counts_moves_the_time(serving_layer: Ser
     serving_layer.publish(REPORT, SEGMENTS, PRODUCTS, CATEGORIES)
     others = [UserSegment("ann", "window_shopper"), UserSegment("bob\t\\N", "buyer")]
 
-    assert serving_layer.publish(replace(REPORT, generated_at=LATER), others, PRODUCTS, CATEGORIES) == LATER
+    published = serving_layer.publish(replace(REPORT, generated_at=LATER), others, PRODUCTS, CATEGORIES)
+
+    assert published.generated_at == LATER
 
 
 def test_a_publish_that_fails_leaves_the_old_day(serving_layer: ServingLayer, database_url: str) -> None:
     serving_layer.publish(REPORT, SEGMENTS, PRODUCTS, CATEGORIES)
     before = physical_rows(database_url)
 
+    @repeatable
     def broken() -> Iterator[CategoryConversion]:
         yield CATEGORIES[0]._replace(views=5)
         raise RuntimeError("the disk is gone")
 
     with pytest.raises(RuntimeError):
-        serving_layer.publish(REPORT, SEGMENTS[:1], PRODUCTS[:1], broken())
+        serving_layer.publish(REPORT, SEGMENTS[:1], PRODUCTS[:1], broken)
 
     assert physical_rows(database_url) == before
 
 
-def test_a_database_lost_while_publishing_leaves_the_old_day(serving_layer: ServingLayer, database_url: str) -> None:
+def lose_the_session(database_url: str) -> None:
+    with psycopg.connect(database_url) as other:
+        other.execute(
+            "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity"
+            " WHERE datname = current_database() AND application_name = 'clickwatch-batch'"
+        )
+
+
+def test_a_database_lost_while_publishing_is_waited_for(serving_layer: ServingLayer, database_url: str) -> None:
+    serving_layer.publish(REPORT, SEGMENTS, PRODUCTS, CATEGORIES)
+    times = iter([True])
+
+    @repeatable
+    def losing_the_database_once() -> Iterator[CategoryConversion]:
+        if next(times, False):
+            lose_the_session(database_url)
+        yield CATEGORIES[0]._replace(views=5)
+
+    serving_layer.publish(replace(REPORT, generated_at=LATER), SEGMENTS[:1], PRODUCTS[:1], losing_the_database_once)
+
+    assert rows(database_url, "user_segments") == [(DAY, "ann", "buyer")]
+    assert rows(database_url, "category_conversion", "views") == [(5,)]
+
+
+def test_a_database_lost_again_and_again_leaves_the_old_day(serving_layer: ServingLayer, database_url: str) -> None:
     serving_layer.publish(REPORT, SEGMENTS, PRODUCTS, CATEGORIES)
     before = physical_rows(database_url)
 
+    @repeatable
     def losing_the_database() -> Iterator[CategoryConversion]:
-        with psycopg.connect(database_url) as other:
-            other.execute(
-                "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity"
-                " WHERE datname = current_database() AND application_name = 'clickwatch-batch'"
-            )
+        lose_the_session(database_url)
         yield CATEGORIES[0]._replace(views=5)
 
-    with pytest.raises(UserError, match="nothing of the day was published"):
-        serving_layer.publish(REPORT, SEGMENTS[:1], PRODUCTS[:1], losing_the_database())
+    with pytest.raises(UserError, match=r"the database went away: .*; nothing of the day was published, run it again"):
+        serving_layer.publish(REPORT, SEGMENTS[:1], PRODUCTS[:1], losing_the_database)
 
     assert physical_rows(database_url) == before
 
@@ -141,11 +181,12 @@ def test_a_reader_sees_the_old_day_until_the_new_one_is_whole(serving_layer: Ser
     before = physical_rows(database_url)
     seen_meanwhile: list[object] = []
 
+    @repeatable
     def watched() -> Iterator[CategoryConversion]:
         seen_meanwhile.append(physical_rows(database_url))
         yield CATEGORIES[0]._replace(views=5)
 
-    serving_layer.publish(REPORT, SEGMENTS[:1], PRODUCTS[:1], watched())
+    serving_layer.publish(REPORT, SEGMENTS[:1], PRODUCTS[:1], watched)
 
     assert seen_meanwhile == [before]
     assert rows(database_url, "user_segments") == [(DAY, "ann", "buyer")]
@@ -156,6 +197,7 @@ def test_two_publishers_of_a_day_are_one_after_the_other(serving_layer: ServingL
     second_has_started = threading.Event()
     finished: list[str] = []
 
+    @repeatable
     def first_categories() -> Iterator[CategoryConversion]:
         first_is_in.set()
         assert second_has_started.wait(30)
@@ -175,7 +217,7 @@ def test_two_publishers_of_a_day_are_one_after_the_other(serving_layer: ServingL
 
     thread = threading.Thread(target=second)
     thread.start()
-    serving_layer.publish(REPORT, SEGMENTS, PRODUCTS, first_categories())
+    serving_layer.publish(REPORT, SEGMENTS, PRODUCTS, first_categories)
     thread.join(30)
 
     assert finished == ["second"]

@@ -1,11 +1,11 @@
 """Quality gates: what keeps a day back, what only warns, and what there is to compare a day's volume with."""
 
-from decimal import Decimal
-
 import pytest
-from clickwatch_batch.quality import Limit, Limits, Verdict, failed, judged
+from clickwatch_batch.quality import Limit, Limits, Measured, Verdict, failed, judged
 
-LIMITS = Limits(malformed=Limit(0.01, 0.05), duplicates=Limit(0.1, 0.5), volume=Limit(0.5, 0.9))
+LIMITS = Limits(
+    malformed=Limit(0.01, 0.05), duplicates=Limit(0.1, 0.5), other_day=Limit(0.01, 0.2), volume=Limit(0.5, 0.9)
+)
 WEEK = [1000] * 7
 
 
@@ -14,10 +14,12 @@ def verdicts(
     malformed: int = 0,
     events: int = 1000,
     duplicates: int = 0,
+    other_day: int = 0,
     history: list[int] = WEEK,
     limits: Limits = LIMITS,
 ) -> dict[str, Verdict]:
-    return {gate.gate: gate.verdict for gate in judged(lines, malformed, events, duplicates, history, limits)}
+    day = Measured(lines, malformed, events, duplicates, other_day)
+    return {gate.gate: gate.verdict for gate in judged(day, history, limits)}
 
 
 def test_a_usual_day_passes_every_gate() -> None:
@@ -30,6 +32,18 @@ def test_a_usual_day_passes_every_gate() -> None:
 )
 def test_a_share_at_its_limit_is_within_it(malformed: int, verdict: Verdict) -> None:
     assert verdicts(malformed=malformed)["malformed"] is verdict
+
+
+@pytest.mark.parametrize(("other_day", "verdict"), [(10, Verdict.PASS), (200, Verdict.WARN), (201, Verdict.FAIL)])
+def test_lines_of_other_days_are_a_share_of_all_lines(other_day: int, verdict: Verdict) -> None:
+    assert verdicts(other_day=other_day)["other_day"] is verdict
+
+
+def test_an_unfinished_day_is_held_against_no_usual_volume() -> None:
+    *_, volume = judged(Measured(10, 0, 10, 0, 0, is_unfinished=True), WEEK, LIMITS)
+
+    assert volume.verdict is Verdict.PASS
+    assert volume.note == "10 events so far; the day is unfinished"
 
 
 @pytest.mark.parametrize(
@@ -50,20 +64,20 @@ def test_a_day_is_held_against_the_mean_of_the_days_before_in_both_directions(ev
 
 @pytest.mark.parametrize("history", [[], [1000, 1000], [0, 0, 0]])
 def test_too_short_a_history_lets_any_volume_pass_and_says_so(history: list[int]) -> None:
-    (_, _, volume) = judged(10, 0, 10, 0, history, LIMITS)
+    *_, volume = judged(Measured(10, 0, 10, 0, 0), history, LIMITS)
 
     assert volume.verdict is Verdict.PASS
     assert "no usual volume" in volume.note
 
 
 def test_a_gate_without_limits_lets_everything_pass() -> None:
-    off = Limits(Limit(None, None), Limit(None, None), Limit(None, None))
+    off = Limits(*[Limit(None, None)] * 4)
 
-    assert set(verdicts(malformed=999, duplicates=9999, events=1, limits=off).values()) == {Verdict.PASS}
+    assert set(verdicts(malformed=999, duplicates=9999, other_day=999, events=1, limits=off).values()) == {Verdict.PASS}
 
 
 def test_measured_shares_are_exact_to_six_places_and_failures_are_named() -> None:
-    gates = judged(3, 1, 2, 1, [], LIMITS)
+    gates = judged(Measured(3, 1, 2, 1, 0), [], LIMITS)
 
-    assert [gate.measured for gate in gates] == [Decimal("0.333333"), Decimal("0.333333"), Decimal("0.000000")]
+    assert [str(gate.measured) for gate in gates] == ["0.333333", "0.333333", "0.000000", "0.000000"]
     assert [gate.gate for gate in failed(gates)] == ["malformed"]

@@ -19,6 +19,9 @@ from clickwatch_batch.daily import (
 from clickwatch_batch.quality import Gate, Verdict
 from clickwatch_batch.reconciliation import Compared
 from clickwatch_batch.report import from_json, to_json, to_text
+from hypothesis import given
+from hypothesis import strategies as st
+from rich.cells import cell_len
 
 REPORT = DailyReport(
     report_date=date(2025, 6, 1),
@@ -71,7 +74,7 @@ Events                           1,000,000
 Users                                2,000
   buyers                             1,250   62.50 %
   window shoppers                      750
-Revenue                        357,900,000   in the smallest unit of EUR
+Revenue                   EUR 3,579,000.00
 
 Top 2 products by views
    #  product                         views        carts    purchases
@@ -89,9 +92,9 @@ Read 1,000,010 lines of clickstream_2025-06-01.jsonl. Not counted:
   events of another day                  1
 
 Quality gates
-  pass  malformed        0.00 %   warns above 1.00 %, fails above 5.00 %
+  pass  malformed     0.00 %  warns above 1.00 %, fails above 5.00 %
         2 of 1000010 lines are malformed
-  warn  volume          60.00 %   warns above 50.00 %
+  warn  volume       60.00 %  warns above 50.00 %
         1000000 events, 625000 a day in the mean of 7 days before
 
 Speed layer against these figures
@@ -111,12 +114,13 @@ def test_the_text_reads_as_an_email() -> None:
 
 
 def test_several_currencies_are_told_apart() -> None:
-    revenue = (CurrencyRevenue("", 1), CurrencyRevenue("EUR", 2))
+    revenue = (CurrencyRevenue("", 1), CurrencyRevenue("BHD", 4_853_000), CurrencyRevenue("JPY", 4_853_000))
 
-    text = to_text(DailyReport(**{**vars(REPORT), "revenue": revenue}))
+    text = to_text(replace(REPORT, revenue=revenue))
 
-    assert "1   in the smallest unit of no named currency" in text
-    assert "2   in the smallest unit of EUR" in text
+    assert "1 in the smallest unit of no named currency" in text
+    assert " BHD 4,853.000\n" in text
+    assert " JPY 4,853,000\n" in text
     assert "Several currencies" in text
 
 
@@ -165,3 +169,47 @@ def test_a_refused_day_says_so_first() -> None:
 def test_what_is_no_report_is_refused(text: str) -> None:
     with pytest.raises(ValueError):
         from_json(text)
+
+
+def test_an_unfinished_day_says_so_first_and_in_the_json() -> None:
+    part = replace(REPORT, unfinished="2025-06-01 is not over before 2025-06-02 00:00 UTC, and it is 2025-06-01 12:00")
+
+    assert to_text(part).splitlines()[3] == "UNFINISHED: 2025-06-01 is not over before 2025-06-02 00:00 UTC, and it"
+    assert json.loads(to_json(part))["status"] == "unfinished"
+    assert from_json(to_json(part)) == part
+
+
+def test_a_report_of_the_format_before_is_of_a_whole_day() -> None:
+    document = json.loads(to_json(REPORT))
+    for field in ("unfinished", "refused_records"):
+        del document[field]
+
+    assert from_json(json.dumps({**document, "format": 2})) == REPORT
+
+
+def test_rows_that_the_database_refused_are_counted() -> None:
+    assert "Rows the database refused                3" in to_text(replace(REPORT, refused_records=3))
+
+
+AWKWARD = st.text(st.one_of(st.characters(), st.sampled_from("\x1b\n\r\u202e\u2028\u200b \u05d0")), max_size=200)
+
+
+@given(AWKWARD, AWKWARD, AWKWARD)
+def test_no_name_forges_a_line_or_breaks_a_table(product: str, category: str, log_name: str) -> None:
+    named = replace(
+        REPORT,
+        log_name=log_name,
+        top_products=(REPORT.top_products[0]._replace(product_id=product),),
+        categories=(REPORT.categories[0]._replace(category=category),),
+        reconciliation=(REPORT.reconciliation[1]._replace(product_id=product),),
+    )
+    plain = replace(named, log_name="log", top_products=REPORT.top_products[:1], categories=REPORT.categories[:1])
+
+    lines = to_text(named).splitlines()
+
+    assert len(lines) == len(to_text(plain).splitlines())
+    assert max(map(cell_len, lines)) <= 72
+    row = lines[lines.index("Top 1 products by views") + 2]
+    assert row.endswith("       90,000        9,000            3")
+    assert row.startswith("   1  ")
+    assert from_json(to_json(named)) == named

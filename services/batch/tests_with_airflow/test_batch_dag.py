@@ -4,7 +4,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta, timezone, tzinfo
 from pathlib import Path
 
 import pytest
@@ -56,15 +56,15 @@ def test_at_two_in_the_night_the_day_chosen_is_the_previous_one(run: Run) -> Non
 for earliest in ("2025-06-02T00:00Z", "2025-06-02T02:00Z", "2025-06-02T02:00:01Z", "2024-03-01T01:00Z"):
     restriction = TimeRestriction(pendulum.parse(earliest), None, catchup=True)
     info = timetable.next_dagrun_info_v2(last_dagrun_info=None, restriction=restriction)
-    print(info.run_after.isoformat(), info.partition_key)
+    print(info.run_after.isoformat(), info.partition_key, info.logical_date)
 """
     )
 
     assert chosen.splitlines() == [
-        "2025-06-02T02:00:00+00:00 2025-06-01",
-        "2025-06-02T02:00:00+00:00 2025-06-01",
-        "2025-06-03T02:00:00+00:00 2025-06-02",
-        "2024-03-01T02:00:00+00:00 2024-02-29",
+        "2025-06-02T02:00:00+00:00 2025-06-01 None",
+        "2025-06-02T02:00:00+00:00 2025-06-01 None",
+        "2025-06-03T02:00:00+00:00 2025-06-02 None",
+        "2024-03-01T02:00:00+00:00 2024-02-29 None",
     ]
 
 
@@ -137,6 +137,30 @@ def test_a_manual_run_may_name_the_day_by_parameter_or_both_alike() -> None:
 
 def test_a_run_that_names_no_day_is_about_the_day_before() -> None:
     assert chosen_day(None, None, DUE) == date(2025, 6, 1)
+
+
+@pytest.mark.parametrize("zone", [UTC, timezone(timedelta(hours=9))])
+def test_a_logical_date_is_the_day_whose_midnight_in_utc_it_is(zone: tzinfo) -> None:
+    midnight = datetime(2025, 5, 1, tzinfo=UTC).astimezone(zone)
+
+    assert chosen_day(None, None, DUE, midnight) == date(2025, 5, 1)
+    assert chosen_day(None, "2025-05-01", DUE, midnight) == date(2025, 5, 1)
+
+
+@pytest.mark.parametrize("instant", [DUE, datetime(2025, 5, 1, tzinfo=timezone(timedelta(hours=9)))])
+def test_a_logical_date_that_is_no_midnight_names_no_day_and_no_other_is_taken(instant: datetime) -> None:
+    with pytest.raises(UserError, match=r"logical date .* names no day, because it is no midnight in UTC"):
+        chosen_day(None, None, DUE, instant)
+
+
+def test_an_instant_beside_a_named_day_is_airflows_own() -> None:
+    assert chosen_day("2025-05-01", None, DUE, DUE) == date(2025, 5, 1)
+    assert chosen_day(None, "2025-05-01", DUE, DUE) == date(2025, 5, 1)
+
+
+def test_a_logical_date_of_another_day_is_refused() -> None:
+    with pytest.raises(UserError, match="parameter day 2025-05-02 and logical date 2025-05-01 differ"):
+        chosen_day(None, "2025-05-02", DUE, datetime(2025, 5, 1, tzinfo=UTC))
 
 
 def test_two_different_days_are_refused() -> None:

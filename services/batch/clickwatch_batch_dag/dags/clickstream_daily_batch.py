@@ -4,6 +4,8 @@ The day of a run is its partition key, which the timetable sets: at 02:00 UTC th
 Tasks hand each other locations, never data, and import what is heavy when they run.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import date, datetime
 
 from airflow.sdk import DAG, Context, CronPartitionTimetable, Param, get_current_context, task
@@ -11,7 +13,7 @@ from airflow.sdk.exceptions import AirflowFailException
 from clickwatch_batch.settings import Settings
 from clickwatch_batch_dag.chosen_day import chosen_day
 from clickwatch_batch_dag.settings import DagSettings
-from clickwatch_service import load_settings
+from clickwatch_service import UserError, load_settings
 
 _ABOUT = """
 Each task can be read on its own:
@@ -23,7 +25,8 @@ Each task can be read on its own:
 5. **report** writes the report and notifies.
 
 Every task may run again: a day done twice is the same day. For a chosen day trigger the DAG with
-*partition key* (or *day*) such as `2025-06-01`; for several days start a backfill.
+*partition key* (or *day*, or a logical date) such as `2025-06-01`; for several days start a backfill.
+A day that is not over is refused, unless *unfinished* asks for what there is of it.
 """
 
 # What is wrong in the environment is this DAG's import error now, not a failed night.
@@ -33,9 +36,28 @@ _retries = load_settings(DagSettings)
 
 def _day() -> date:
     context: Context = get_current_context()
-    run_after = context["dag_run"].run_after
-    assert isinstance(run_after, datetime)
-    return chosen_day(context.get("partition_key"), context["params"].get("day"), run_after)
+    run = context["dag_run"]
+    assert isinstance(run.run_after, datetime)
+    try:
+        return chosen_day(context.get("partition_key"), context["params"].get("day"), run.run_after, run.logical_date)
+    except UserError as error:
+        # Named wrongly, it is named wrongly the next time too.
+        raise AirflowFailException(str(error)) from None
+
+
+def _is_unfinished_wanted() -> bool:
+    return bool(get_current_context()["params"].get("unfinished"))
+
+
+@contextmanager
+def _failing_at_once() -> Iterator[None]:
+    """Fail without another try where a day is not over: the tries end long before it."""
+    from clickwatch_batch.whole_day import NotOver
+
+    try:
+        yield
+    except NotOver as error:
+        raise AirflowFailException(str(error)) from None
 
 
 @task
@@ -43,7 +65,8 @@ def check_input() -> str:
     """Return the location of the day's input."""
     from clickwatch_batch import steps
 
-    return steps.check_input(_day(), load_settings(Settings))
+    with _failing_at_once():
+        return steps.check_input(_day(), load_settings(Settings), _is_unfinished_wanted())
 
 
 @task
@@ -51,7 +74,8 @@ def analyse(source: str) -> str:
     """Analyse the day; return the location of the results."""
     from clickwatch_batch import steps
 
-    return steps.analyse(_day(), load_settings(Settings))
+    with _failing_at_once():
+        return steps.analyse(_day(), load_settings(Settings), unfinished=_is_unfinished_wanted())
 
 
 @task
@@ -106,7 +130,13 @@ with DAG(
             format="date",
             title="Day",
             description="The UTC day of a manual run, where no partition key names it; yesterday if neither does.",
-        )
+        ),
+        "unfinished": Param(
+            False,
+            type="boolean",
+            title="Unfinished",
+            description="Do a day that is not over too. It is marked as unfinished until a later run completes it.",
+        ),
     },
     tags=["clickwatch", "batch"],
 ) as dag:
