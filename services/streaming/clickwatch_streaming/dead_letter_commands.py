@@ -13,6 +13,7 @@ from typing import Annotated
 import typer
 from clickwatch_events.registry import Registry
 from clickwatch_service import UserError, load_settings
+from clickwatch_service.shown import shown
 
 from clickwatch_streaming.dead_letter_list import (
     Selection,
@@ -77,7 +78,7 @@ def list_dead_letters(
     found = tallies(stored_letters(settings.kafka_bootstrap_servers, settings.dead_letter_topic, chosen), _BUCKETS[by])
     for (stretch, why), tally in found.items():
         times = f"{tally.oldest:%Y-%m-%d %H:%M:%S} to {tally.newest:%Y-%m-%d %H:%M:%S}"
-        print(f"{tally.count:>10}  {why:<20} {stretch or times}")
+        print(f"{tally.count:>10}  {shown(why):<20} {stretch or times}")
     print(f"{sum(tally.count for tally in found.values()):>10}  in {settings.dead_letter_topic}")
 
 
@@ -155,7 +156,7 @@ def replay(
 def _say(counts: Counter[str], what: str) -> None:
     print(f"{counts.total():>10}  {what}")
     for reason, count in sorted(counts.items()):
-        print(f"{count:>14}  {reason}")
+        print(f"{count:>14}  {shown(reason)}")
 
 
 def _only(settings: Settings, position: str) -> StoredLetter:

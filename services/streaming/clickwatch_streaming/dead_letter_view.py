@@ -9,6 +9,7 @@ import fastavro
 import fastavro.read
 from clickwatch_events.registry import NotRegistered, RegistryUnavailable
 from clickwatch_events.schemas import EVENTS, released_versions, schema_text
+from clickwatch_service.shown import one_line, shown, visible_json
 from fastavro.types import Schema
 
 from clickwatch_streaming.dead_letter_list import StoredLetter
@@ -27,10 +28,13 @@ _UNREADABLE = (
 
 
 def explained(letter: StoredLetter, schemas: SchemaSource, most_bytes: int | None = 512) -> Iterator[str]:
-    """Yield lines that say all there is to know of a dead letter; `most_bytes` of it as hex."""
+    """Yield lines that say all there is to know of a dead letter; `most_bytes` of it as hex.
+
+    What the message and its headers hold is shown so that it acts on no terminal.
+    """
     yield f"dead letter {letter.position}"
-    yield f"reason      {letter.reason}"
-    yield f"origin      {letter.topic} partition {letter.partition} offset {letter.offset}"
+    yield f"reason      {shown(letter.reason)}"
+    yield f"origin      {shown(letter.topic)} partition {letter.partition} offset {letter.offset}"
     yield f"arrived     {letter.arrived:%Y-%m-%d %H:%M:%S.%f}"[:-3] + " UTC"
     if letter.replays:
         yield f"replays     {letter.replays}, the last from dead letter {letter.replayed_from or 'that is not named'}"
@@ -40,10 +44,10 @@ def explained(letter: StoredLetter, schemas: SchemaSource, most_bytes: int | Non
         yield "value       null"
         return
     yield f"value       {len(value)} bytes"
-    shown = value if most_bytes is None else value[:most_bytes]
-    yield from hex_lines(shown)
-    if len(shown) < len(value):
-        yield f"            … {len(value) - len(shown)} bytes more (--all shows them)"
+    head = value if most_bytes is None else value[:most_bytes]
+    yield from hex_lines(head)
+    if len(head) < len(value):
+        yield f"            … {len(value) - len(head)} bytes more (--all shows them)"
     yield from _decoded(value, schemas)
 
 
@@ -62,7 +66,7 @@ def _text(key: bytes | None) -> str:
         text = key.decode()
     except UnicodeDecodeError:
         return f"0x{key.hex()}"
-    return text if text.isprintable() else repr(text)
+    return shown(text)
 
 
 def _decoded(value: bytes, schemas: SchemaSource) -> Iterator[str]:
@@ -82,7 +86,7 @@ def _decoded(value: bytes, schemas: SchemaSource) -> Iterator[str]:
         yield "schema      not registered"
         yield from _guesses(body)
     except RegistryUnavailable as error:
-        yield f"schema      not known: {error}"
+        yield f"schema      not known: {one_line(str(error))}"
         yield from _guesses(body)
     else:
         yield from _fields(body, text)
@@ -93,7 +97,7 @@ def _as_json(value: bytes) -> Iterator[str]:
         found = json.loads(value)
     except ValueError:
         return
-    yield f"as JSON     {json.dumps(found, ensure_ascii=False)}"
+    yield f"as JSON     {visible_json(json.dumps(found, ensure_ascii=False))}"
 
 
 def _guesses(body: bytes) -> Iterator[str]:
@@ -113,21 +117,22 @@ def _fields(body: bytes, text: str) -> Iterator[str]:
         named: dict[str, dict[Any, Any]] = {}  # as fastavro types it
         fastavro.parse_schema(json.loads(text), named_schemas=named)
     except (ValueError, fastavro.schema.SchemaParseException) as error:
-        yield f"stopped     the schema is no Avro schema: {error}"
+        yield f"stopped     the schema is no Avro schema: {one_line(str(error))}"
         return
     if not isinstance(schema, Mapping) or "fields" not in schema:
         yield "stopped     the schema describes no record"
         return
-    yield f"schema      {schema.get('namespace', '')}.{schema.get('name')}".replace(" .", " ")
+    yield one_line(f"schema      {schema.get('namespace', '')}.{schema.get('name')}".replace(" .", " "))
     stream = io.BytesIO(body)
     for field in schema["fields"]:
         before = stream.tell()
         try:
             read = fastavro.schemaless_reader(stream, _alone(field["type"], named), None)
         except _UNREADABLE as error:
-            yield f"stopped     at field {field['name']}, byte {HEADER_BYTES + before}: {error or type(error).__name__}"
+            reason = f"at field {field['name']}, byte {HEADER_BYTES + before}: {error or type(error).__name__}"
+            yield f"stopped     {one_line(reason)}"
             return
-        yield f"  {field['name']:<18} {read!s}"
+        yield f"  {one_line(field['name']):<18} {shown(read)}"
     left = len(body) - stream.tell()
     if left:
         yield f"left over   {left} bytes after the last field"

@@ -17,6 +17,7 @@ from clickwatch_events import HotWindow
 from clickwatch_events.avro import BadMessage, HotWindowDecoder
 from clickwatch_events.framing import BadFrame
 from clickwatch_events.registry import NotRegistered, Registry, RegistryUnavailable
+from clickwatch_service.shown import shown
 from confluent_kafka import KafkaException
 
 from clickwatch_streaming.alerts import Alert, Thresholds, alert_after
@@ -31,6 +32,7 @@ log = structlog.get_logger()
 LINGER = timedelta(milliseconds=25)
 IDLE = timedelta(milliseconds=500)
 MOST_RECORDS = 10_000
+_NAME_COLUMNS = 60
 
 
 @dataclass(frozen=True)
@@ -82,7 +84,8 @@ def console_line(alert: Alert) -> str:
     """One line for a new state: `ALERT active     product_7 (laptops) 14:20-14:30 UTC  views 101 purchases 2`."""
     start, end = (datetime.fromtimestamp(ms / 1000, UTC) for ms in (alert.window_start_ms, alert.window_end_ms))
     return (
-        f"ALERT {alert.status:<9}  {alert.product_id} ({alert.product_category}) "
+        f"ALERT {alert.status:<9}  {shown(alert.product_id, _NAME_COLUMNS)} "
+        f"({shown(alert.product_category, _NAME_COLUMNS)}) "
         f"{start:%Y-%m-%d %H:%M}–{end:%H:%M} UTC  views {alert.views} purchases {alert.purchases}"
     )
 

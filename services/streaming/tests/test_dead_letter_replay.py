@@ -1,5 +1,6 @@
 """Which dead letters a replay sends, and what a person is shown of one."""
 
+import json
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -217,6 +218,18 @@ def test_json_without_a_frame_and_an_empty_value_are_shown_as_such(known: Schema
     assert 'as JSON     {"a": 1}' in shown(b'{"a":1}', known)
     assert "value       null" in shown(None, known)
     assert "value       0 bytes" in shown(b"", known)
+
+
+def test_what_a_letter_holds_acts_on_no_terminal(known: Schemas) -> None:
+    name = "p\x1b[31m\nreason      none\u202e"
+    body = EventEncoder(2, LATER).encode(event(1)._replace(product_id=name))
+    letters = [letter(0, body), letter(0, json.dumps({"id": name}).encode(), reason=name)]
+
+    for one in letters:
+        lines = list(explained(one, known))
+
+        assert all(line.isprintable() for line in lines)
+    assert any(r"p\x1b[31m\nreason" in line for line in explained(letters[0], known))
 
 
 def test_hex_lines_hold_sixteen_bytes_and_their_text() -> None:

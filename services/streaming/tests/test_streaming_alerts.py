@@ -1,5 +1,6 @@
 """The life of an alert, from the counts of its window."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -158,3 +159,22 @@ def test_the_console_line_says_what_where_when_and_how_many() -> None:
     line = console_line(alert(101, 2, Status.ACTIVE))
 
     assert line == "ALERT active     product_7 (laptops) 2026-03-01 12:00–12:10 UTC  views 101 purchases 2"
+
+
+def test_a_name_forges_no_line_of_the_console_and_turns_nothing_around() -> None:
+    named = replace(
+        alert(101, 2, Status.ACTIVE), product_id="\x1b[2Jp\nALERT active     p2", product_category="toys\u202egnp.exe"
+    )
+
+    line = console_line(named)
+
+    assert line.startswith(r"ALERT active     \x1b[2Jp\nALERT active\x20\x20")
+    assert r"(toys\u202egnp.exe) 2026-03-01" in line
+    assert all(char.isprintable() for char in line)
+
+
+def test_a_long_name_is_shortened_on_the_console() -> None:
+    line = console_line(replace(alert(101, 2, Status.ACTIVE), product_id="x" * 1024, product_category="y" * 1024))
+
+    assert len(line) < 200
+    assert line.endswith("UTC  views 101 purchases 2")
