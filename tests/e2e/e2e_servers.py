@@ -37,8 +37,9 @@ _KAFKA = {
     "KAFKA_SHARE_COORDINATOR_STATE_TOPIC_REPLICATION_FACTOR": "1",
     "KAFKA_SHARE_COORDINATOR_STATE_TOPIC_MIN_ISR": "1",
     "KAFKA_GROUP_INITIAL_REBALANCE_DELAY_MS": "0",
-    # On a busy machine its own heartbeats come late; alone, it must not be taken for dead.
-    "KAFKA_BROKER_SESSION_TIMEOUT_MS": "60000",
+    # After a kill it is let in again when its session before is over, and must not give up first.
+    "KAFKA_BROKER_SESSION_TIMEOUT_MS": "9000",
+    "KAFKA_INITIAL_BROKER_REGISTRATION_TIMEOUT_MS": "120000",
     "KAFKA_HEAP_OPTS": "-Xmx256m",
 }
 

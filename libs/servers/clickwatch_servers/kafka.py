@@ -19,6 +19,9 @@ ARTIFACTS = (
     Artifact("org.apache.logging.log4j", "log4j-slf4j-impl", "2.25.5", with_dependencies=True),
 )
 
+REGISTRATION_SECONDS = 120
+"""How long a broker tries to be let in; after a kill that takes as long as its session."""
+
 _LOG4J = """\
 Configuration:
   status: warn
@@ -79,8 +82,8 @@ def start_kafka(folder: Path, port: int, java: Java, jars: Path, log_file: Path,
     )
 
 
-def wait_for_kafka(kafka: Process, port: int, timeout_seconds: float = 60) -> None:
-    """Return once the broker answers.
+def wait_for_kafka(kafka: Process, port: int, timeout_seconds: float = REGISTRATION_SECONDS + 60) -> None:
+    """Return once the broker answers; after a hard kill that takes a quarter of a minute.
 
     Raises:
         ProcessDied: it ended instead.
@@ -140,7 +143,11 @@ def _properties(folder: Path, port: int, controller_port: int) -> str:
         "share.coordinator.state.topic.replication.factor": 1,
         "share.coordinator.state.topic.min.isr": 1,
         "group.initial.rebalance.delay.ms": 0,
-        # On a busy machine its own heartbeats come late; alone, it must not be taken for dead.
-        "broker.session.timeout.ms": 60000,
+        # A broker that was killed is let in again when its session before is over, so a long session is a
+        # long way back. Its own heartbeats, one in two seconds, come in time for this one on a machine with
+        # thirty busy programs a core.
+        "broker.session.timeout.ms": 9000,
+        # It waits for that and must not give up first.
+        "initial.broker.registration.timeout.ms": 1000 * REGISTRATION_SECONDS,
     }
     return "".join(f"{key}={value}\n" for key, value in settings.items())

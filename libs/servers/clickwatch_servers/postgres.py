@@ -3,6 +3,7 @@
 import os
 import pwd
 import secrets
+import shutil
 import subprocess
 import warnings
 from collections.abc import Mapping
@@ -16,10 +17,12 @@ from clickwatch_service import UserError
 from psycopg import sql
 
 from clickwatch_servers.ports import HOST, accepts_connections
-from clickwatch_servers.process import Command, Process
+from clickwatch_servers.process import Command, Process, end_processes_in
 
 SUPERUSER = "postgres"
 DATABASE = "clickwatch"
+_UNFINISHED = ".unfinished"
+_LEFTOVERS_SECONDS = 10
 
 
 @dataclass(frozen=True)
@@ -89,16 +92,14 @@ def password(passwords_dir: Path, role: str) -> str:
     file = passwords_dir / role
     if not file.exists():
         passwords_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
-        with open(file, "w", opener=_for_us_alone) as out:
-            out.write(secrets.token_urlsafe(24))
+        _write_for_us_alone(file, secrets.token_urlsafe(24))
     return file.read_text().strip()
 
 
 def write_pgpass(passwords_dir: Path, port: int, file: Path) -> None:
     """Write the passwords of all roles to a file for PGPASSFILE."""
-    lines = [f"{HOST}:{port}:*:{one.name}:{one.read_text().strip()}\n" for one in sorted(passwords_dir.iterdir())]
-    with open(file, "w", opener=_for_us_alone) as out:
-        out.writelines(lines)
+    passwords = sorted(one for one in passwords_dir.iterdir() if one.suffix != _UNFINISHED)
+    _write_for_us_alone(file, "".join(f"{HOST}:{port}:*:{one.name}:{one.read_text().strip()}\n" for one in passwords))
 
 
 def start_postgres(
@@ -117,10 +118,10 @@ def start_postgres(
         UserError: the folder cannot be made.
     """
     programs = _programs()
-    folder.mkdir(parents=True, exist_ok=True)
-    privileges = _another_user(folder) if os.geteuid() == 0 else ()
     if not (folder / "PG_VERSION").exists():
-        _initialise(programs, folder, privileges, password(passwords_dir, SUPERUSER))
+        _initialise(programs, folder, password(passwords_dir, SUPERUSER))
+    privileges = _another_user(folder) if os.geteuid() == 0 else ()
+    _clear_leftovers(folder)
     parameters = {"listen_addresses": HOST, "unix_socket_directories": "", **(settings or {})}
     command = Command(
         "PostgreSQL",
@@ -168,7 +169,22 @@ def _another_user(folder: Path) -> tuple[str, ...]:
     )
 
 
-def _initialise(programs: Path, folder: Path, privileges: tuple[str, ...], superuser_password: str) -> None:
+def _clear_leftovers(folder: Path) -> None:
+    """Return once nothing of an earlier server works in the folder, or says that it does.
+
+    Processes of a server that was killed end a moment later by themselves. The file with its process id
+    stays, and PostgreSQL would not start where that number now is somebody else's.
+    """
+    end_processes_in(folder, _LEFTOVERS_SECONDS)
+    (folder / "postmaster.pid").unlink(missing_ok=True)
+
+
+def _initialise(programs: Path, folder: Path, superuser_password: str) -> None:
+    # Under another name until it is whole: an initdb that is killed leaves a folder that looks like a database.
+    draft = folder.with_name(folder.name + _UNFINISHED)
+    shutil.rmtree(draft, ignore_errors=True)
+    draft.mkdir(parents=True)
+    privileges = _another_user(draft) if os.geteuid() == 0 else ()
     setpriv = ("setpriv", *privileges, "--") if privileges else ()
     password_source, password_sink = os.pipe()
     with open(password_sink, "w") as sink:
@@ -177,7 +193,7 @@ def _initialise(programs: Path, folder: Path, privileges: tuple[str, ...], super
         [
             *setpriv,
             str(programs / "initdb"),
-            *("-D", str(folder.resolve())),
+            *("-D", str(draft.resolve())),
             *("-U", SUPERUSER),
             f"--pwfile=/dev/fd/{password_source}",
             "--auth=scram-sha-256",
@@ -195,7 +211,20 @@ def _initialise(programs: Path, folder: Path, privileges: tuple[str, ...], super
     os.close(password_source)
     if done.returncode != 0:
         raise UserError(f"PostgreSQL's folder {folder} cannot be made: {done.stdout.strip()}")
+    try:
+        draft.replace(folder)
+    except OSError as error:
+        raise UserError(
+            f"PostgreSQL's folder {folder} cannot be made ({error.strerror}): move what is in it elsewhere"
+        ) from None
 
 
-def _for_us_alone(path: str, flags: int) -> int:
-    return os.open(path, flags, 0o600)
+def _write_for_us_alone(file: Path, text: str) -> None:
+    """Write it so that it is there whole or not at all."""
+    draft = file.with_name(file.name + _UNFINISHED)
+    draft.unlink(missing_ok=True)
+    with open(draft, "w", opener=lambda path, flags: os.open(path, flags, 0o600)) as out:
+        out.write(text)
+        out.flush()
+        os.fsync(out.fileno())
+    draft.replace(file)

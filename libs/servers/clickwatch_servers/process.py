@@ -169,6 +169,29 @@ class Process:
         return f"The end of {self.command.log_file}:\n{log_end(self.command.log_file)}"
 
 
+def end_processes_in(folder: Path, grace_seconds: float) -> None:
+    """Return once no process has the folder as its working directory; one that stays is killed.
+
+    Args:
+        folder: a server's own, in which nothing else works.
+        grace_seconds: how long a process may take to end by itself.
+    """
+    place = folder.resolve()
+
+    def works_there(process: psutil.Process) -> bool:
+        try:
+            return Path(process.cwd()) == place
+        except (psutil.Error, OSError):
+            return False
+
+    working = [process for process in psutil.process_iter() if works_there(process)]
+    _, staying = psutil.wait_procs(working, grace_seconds)
+    for process in staying:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process.kill()
+    psutil.wait_procs(staying, grace_seconds)
+
+
 def log_end(log_file: Path, lines: int = 20) -> str:
     """Return the last lines of a log, indented."""
     try:

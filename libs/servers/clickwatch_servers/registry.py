@@ -53,8 +53,9 @@ def start_registry(folder: Path, port: int, java: Java, program: Path, log_file:
         "quarkus.management.port": free_port(),
         "quarkus.log.level": "WARN",
         "apicurio.storage.sql.kind": "h2",
-        # What topics hold refers to schema ids, so these must outlive the process.
-        "apicurio.datasource.url": f"jdbc:h2:file:{folder.resolve() / 'schemas'}",
+        # What topics hold refers to schema ids, so these must outlive the process, also when it is killed:
+        # H2 would write what is committed up to half a second later.
+        "apicurio.datasource.url": f"jdbc:h2:file:{folder.resolve() / 'schemas'};WRITE_DELAY=0",
     }
     return Process(
         Command(
