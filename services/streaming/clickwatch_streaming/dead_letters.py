@@ -4,20 +4,42 @@ A batch's dead letters and the batch's end offsets are committed in one Kafka tr
 under the consumer group of the lake. After a kill the group says which messages have been dealt with,
 so none is sent twice; what was sent without being committed is never seen by a `read_committed`
 consumer. The group's lag is also how far the lake is behind, for any Kafka tool.
+
+A producer that has lived through a broker's hard kill may hang in `send_offsets_to_transaction`: librdkafka
+looks for the group's coordinator, keeps a time limit for that which it never looks at, and asks again only
+when a connection opens or closes, some ten minutes later. So each call has a limit here, and after any
+failure the producer is left behind and made anew with the same transactional id, which ends what the old
+one had begun.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime
 from pathlib import Path
+from time import monotonic
 from types import TracebackType
-from typing import NamedTuple, Self
+from typing import NamedTuple, Self, TypeVar
 
 import pyarrow.parquet as pq
+import structlog
 from clickwatch_service import UserError
+from clickwatch_service.limits import TookTooLong, within
 from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
-from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_exponential
+from tenacity import (
+    RetryCallState,
+    Retrying,
+    retry_if_exception,
+    retry_if_exception_type,
+    stop_after_delay,
+    wait_exponential,
+)
 
-_WAIT_SECONDS = 60.0
+log = structlog.get_logger()
+
+PATIENCE_SECONDS = 120.0
+"""How long a batch's dead letters are tried to be sent; a broker that was killed is back in a fraction of that."""
+TRANSACTION_SECONDS = 300
+"""How long a transaction may stay open; a million dead letters were seen to take 15 s."""
+_CALL_SECONDS = 10.0
 _FULL_QUEUE_WAIT_SECONDS = 1.0
 _MOVING_COORDINATOR = frozenset(
     {
@@ -26,7 +48,7 @@ _MOVING_COORDINATOR = frozenset(
         KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
     }
 )
-
+_T = TypeVar("_T")
 
 REPLAYS = "replays"
 """Header of a message sent again: how often it has been by now."""
@@ -76,18 +98,21 @@ class DeadLetter(NamedTuple):
         return headers
 
 
-def dead_letters_in(file: Path) -> Iterator[DeadLetter]:
-    """Read dead letters from a Parquet file if it exists, a few thousand in memory at a time."""
-    if not file.exists():
-        return
-    with pq.ParquetFile(file) as parquet:
-        for rows in parquet.iter_batches(batch_size=4096, columns=list(DeadLetter._fields)):
-            for values in zip(*(rows[name].to_pylist() for name in DeadLetter._fields), strict=True):
-                yield DeadLetter(*values)
+class DeadLetterFile:
+    """Dead letters in a Parquet file, none where it does not exist; can be read again and again."""
 
+    def __init__(self, file: Path) -> None:
+        """Read `file`."""
+        self._file = file
 
-def _is_moving_coordinator(error: BaseException) -> bool:
-    return isinstance(error, KafkaException) and error.args[0].code() in _MOVING_COORDINATOR
+    def __iter__(self) -> Iterator[DeadLetter]:
+        """Yield them in the file's order, a few thousand in memory at a time."""
+        if not self._file.exists():
+            return
+        with pq.ParquetFile(self._file) as parquet:
+            for rows in parquet.iter_batches(batch_size=4096, columns=list(DeadLetter._fields)):
+                for values in zip(*(rows[name].to_pylist() for name in DeadLetter._fields), strict=True):
+                    yield DeadLetter(*values)
 
 
 class DeadLetterTopic:
@@ -99,30 +124,24 @@ class DeadLetterTopic:
         Raises:
             UserError: the broker does not answer.
         """
+        self._bootstrap_servers = bootstrap_servers
         self._source_topic = source_topic
         self._topic = topic
-        group = f"clickwatch-lake-{source_topic}"
+        self._group = f"clickwatch-lake-{source_topic}"
+        self._producer: Producer | None = None
         self._consumer = Consumer(
-            {"bootstrap.servers": bootstrap_servers, "group.id": group, "enable.auto.commit": False, "log_level": 2}
-        )
-        self._producer = Producer(
             {
                 "bootstrap.servers": bootstrap_servers,
-                "transactional.id": group,
-                "transaction.timeout.ms": 600_000,
-                "linger.ms": 20,
-                "compression.type": "lz4",
-                "queue.buffering.max.kbytes": 32_768,
-                "message.max.bytes": 20_000_000,  # the topic's own limit is what counts
+                "group.id": self._group,
+                "enable.auto.commit": False,
                 "log_level": 2,
             }
         )
         try:
-            # Also ends what a killed predecessor had begun, so that the group's offsets are final.
-            self._producer.init_transactions(_WAIT_SECONDS)
-        except KafkaException as error:
+            self._producer = self._patiently(self._new_producer)
+        except UserError:
             self._consumer.close()
-            raise UserError(f"Kafka at {bootstrap_servers} begins no transactions: {error.args[0].str()}") from error
+            raise
 
     def __enter__(self) -> Self:
         return self
@@ -142,7 +161,7 @@ class DeadLetterTopic:
         Raises:
             UserError: it does not exist.
         """
-        found = self._consumer.list_topics(self._source_topic, _WAIT_SECONDS).topics[self._source_topic]
+        found = self._consumer.list_topics(self._source_topic, _CALL_SECONDS).topics[self._source_topic]
         if found.error is not None:
             raise UserError(f"KAFKA_TOPIC={self._source_topic!r}: {found.error.str()}; create the topic first")
         return len(found.partitions)
@@ -151,52 +170,102 @@ class DeadLetterTopic:
         """Send those letters that have not been sent before; return how many those were.
 
         Args:
-            letters: all of a batch, in any order.
+            letters: all of a batch, in any order; read anew for each attempt, so no iterator.
             next_offsets: per source partition the first offset after the batch.
 
         Raises:
-            KafkaException: the broker refused; nothing has been sent.
+            UserError: the broker took none within PATIENCE_SECONDS; nothing has been sent.
         """
+        if isinstance(letters, Iterator):
+            raise TypeError("an iterator has nothing left for a second attempt")
+        return self._patiently(lambda: self._attempt(letters, next_offsets))
+
+    def _patiently(self, attempt: Callable[[], _T]) -> _T:
+        """What an attempt returns; where it fails it is made again, with a new producer."""
+
+        def leave_behind(state: RetryCallState) -> None:
+            self._producer = None
+            error = state.outcome.exception() if state.outcome else None
+            log.warning("dead letters wait for Kafka", reason=str(error))
+
+        try:
+            return Retrying(
+                retry=retry_if_exception_type((KafkaException, TookTooLong)),
+                stop=stop_after_delay(PATIENCE_SECONDS),
+                wait=wait_exponential(multiplier=0.1, max=2),
+                before_sleep=leave_behind,
+                reraise=True,
+            )(attempt)
+        except (KafkaException, TookTooLong) as error:
+            raise UserError(
+                f"Kafka at {self._bootstrap_servers} has taken no dead letters for {PATIENCE_SECONDS:g} s ({error}): "
+                "see that it answers and allows transactions"
+            ) from error
+
+    def _attempt(self, letters: Iterable[DeadLetter], next_offsets: Mapping[int, int]) -> int:
+        producer = self._producer = self._producer or self._new_producer()
         done = self._committed(next_offsets)
         if all(done[partition] >= offset for partition, offset in next_offsets.items()):
             return 0
-        self._producer.begin_transaction()
-        try:
-            sent = 0
-            for letter in letters:
-                if letter.was_parked or letter.kafka_offset >= done[letter.kafka_partition]:
-                    self._produce(letter)
-                    sent += 1
-            self._producer.send_offsets_to_transaction(
-                [TopicPartition(self._source_topic, p, offset) for p, offset in next_offsets.items()],
-                self._consumer.consumer_group_metadata(),
-                _WAIT_SECONDS,
-            )
-            self._producer.commit_transaction()
-        except BaseException:
-            self._producer.abort_transaction(_WAIT_SECONDS)
-            raise
+        producer.begin_transaction()
+        sent = 0
+        for letter in letters:
+            if letter.was_parked or letter.kafka_offset >= done[letter.kafka_partition]:
+                self._produce(producer, letter)
+                sent += 1
+        offsets = [TopicPartition(self._source_topic, p, offset) for p, offset in next_offsets.items()]
+        group = self._consumer.consumer_group_metadata()
+        _in_time("sending offsets", lambda: producer.send_offsets_to_transaction(offsets, group, _CALL_SECONDS))
+        _in_time("committing", lambda: producer.commit_transaction(_CALL_SECONDS))
         return sent
+
+    def _new_producer(self) -> Producer:
+        producer = Producer(
+            {
+                "bootstrap.servers": self._bootstrap_servers,
+                "transactional.id": self._group,
+                "transaction.timeout.ms": TRANSACTION_SECONDS * 1000,
+                "linger.ms": 20,
+                "compression.type": "lz4",
+                "queue.buffering.max.kbytes": 32_768,
+                "message.max.bytes": 20_000_000,  # the topic's own limit is what counts
+                "log_level": 2,
+            }
+        )
+        # Also ends what a predecessor had begun, killed or left behind, so that the group's offsets are final.
+        _in_time("beginning transactions", lambda: producer.init_transactions(_CALL_SECONDS))
+        return producer
 
     def _committed(self, partitions: Iterable[int]) -> dict[int, int]:
         asked = [TopicPartition(self._source_topic, partition) for partition in partitions]
         # A broker that just started or moved the group's coordinator says so, and is asked again.
-        found = Retrying(
+        ask = Retrying(
             retry=retry_if_exception(_is_moving_coordinator),
-            stop=stop_after_delay(_WAIT_SECONDS),
+            stop=stop_after_delay(_CALL_SECONDS),
             wait=wait_exponential(multiplier=0.1, max=2),
             reraise=True,
-        )(self._consumer.committed, asked, _WAIT_SECONDS)
+        ).wraps(lambda: self._consumer.committed(asked, _CALL_SECONDS))
+        found = within(3 * _CALL_SECONDS, "reading the group's offsets", ask)
         return {partition.partition: partition.offset for partition in found}
 
-    def _produce(self, letter: DeadLetter) -> None:
+    def _produce(self, producer: Producer, letter: DeadLetter) -> None:
+        full_until = monotonic() + _CALL_SECONDS
         while True:
             try:
-                self._producer.produce(
-                    self._topic, letter.value, letter.key, headers=letter.headers(self._source_topic)
-                )
+                producer.produce(self._topic, letter.value, letter.key, headers=letter.headers(self._source_topic))
             except BufferError:
-                self._producer.poll(_FULL_QUEUE_WAIT_SECONDS)
+                if monotonic() > full_until:
+                    raise TookTooLong(f"the broker took nothing for {_CALL_SECONDS:g} s") from None
+                producer.poll(_FULL_QUEUE_WAIT_SECONDS)
             else:
-                self._producer.poll(0)
+                producer.poll(0)
                 return
+
+
+def _is_moving_coordinator(error: BaseException) -> bool:
+    return isinstance(error, KafkaException) and error.args[0].code() in _MOVING_COORDINATOR
+
+
+def _in_time(what: str, call: Callable[[], _T]) -> _T:
+    # The library's own limit goes first where it holds; its error says more.
+    return within(_CALL_SECONDS + 1, what, call)

@@ -22,7 +22,7 @@ from pyspark.sql.streaming.query import StreamingQuery
 
 from clickwatch_streaming.batch_record import BatchRecord
 from clickwatch_streaming.closed_windows import HotWindowTopic, hot_windows_in
-from clickwatch_streaming.dead_letters import DeadLetter, DeadLetterTopic, dead_letters_in
+from clickwatch_streaming.dead_letters import DeadLetter, DeadLetterFile, DeadLetterTopic
 from clickwatch_streaming.lake_batch import DEAD_LETTERS, BatchWriter, Rules
 from clickwatch_streaming.lake_folder import LakeFolder
 from clickwatch_streaming.settings import Settings
@@ -92,7 +92,7 @@ class Lake:
     def _finish(self, record: BatchRecord) -> None:
         batch_id = record.batch_id
         self.before("send dead letters")
-        sent = self.dead_letters.send(dead_letters_in(self.folder.staged(batch_id) / DEAD_LETTERS), record.next_offsets)
+        sent = self.dead_letters.send(DeadLetterFile(self.folder.staged(batch_id) / DEAD_LETTERS), record.next_offsets)
         # Before the files move: one that has moved says that its windows are announced.
         self.before("send windows")
         self.hot_windows.send(hot_windows_in(self.folder.unpublished(batch_id, self.folder.window_stats)))

@@ -94,14 +94,15 @@ import os, signal, sys
 from datetime import UTC, datetime
 from clickwatch_streaming.dead_letters import DeadLetter, DeadLetterTopic
 
-def letters():
-    for offset in (0, 1):
-        yield DeadLetter("bad_framing", 0, offset, datetime(2026, 3, 1, tzinfo=UTC), None, b"key", b"value")
-    topic._producer.flush(30)
-    os.kill(os.getpid(), signal.SIGKILL)
+class Letters:
+    def __iter__(self):
+        for offset in (0, 1):
+            yield DeadLetter("bad_framing", 0, offset, datetime(2026, 3, 1, tzinfo=UTC), None, b"key", b"value")
+        topic._producer.flush(30)
+        os.kill(os.getpid(), signal.SIGKILL)
 
 topic = DeadLetterTopic(*sys.argv[1:])
-topic.send(letters(), {0: 2})
+topic.send(Letters(), {0: 2})
 """
 
 
