@@ -1,34 +1,24 @@
 """Command line: `python -m clickwatch_simulator stream | backfill | replay`."""
 
 import gc
-import math
 import secrets
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import nullcontext
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Annotated
 
 import typer
-from clickwatch_events.avro import EventEncoder
 from clickwatch_events.jsonl import iso_timestamp
 from clickwatch_service import UserError, load_settings, run_cli, stop_on_signals
-from clickwatch_service.metrics import served_metrics
-from clickwatch_service.pseudonyms import Pseudonyms
 from structlog import get_logger
 
 from clickwatch_simulator import when
-from clickwatch_simulator.delivery import Pace, deliver
 from clickwatch_simulator.flash_sales import flash_sale
+from clickwatch_simulator.importing.command import replay
 from clickwatch_simulator.jsonl import DayFiles, ReplacedDay
-from clickwatch_simulator.kafka import EventTopic, encoders
-from clickwatch_simulator.ledger import Ledger, write_ledger
-from clickwatch_simulator.mappings import MAPPINGS
-from clickwatch_simulator.metrics import RunMetrics
-from clickwatch_simulator.pacing import FullSpeed, RecordedSpeed, WallClock
-from clickwatch_simulator.progress import Progress
-from clickwatch_simulator.replay import Rejects, Replay, RowFormat, rows
+from clickwatch_simulator.options import LedgerFile, options_of
+from clickwatch_simulator.outputs import Outputs, connected
+from clickwatch_simulator.pacing import FullSpeed, WallClock
 from clickwatch_simulator.scenarios import Batch, Mishaps, troubled, untroubled
 from clickwatch_simulator.settings import Settings
 from clickwatch_simulator.shoppers import Shop, Shoppers
@@ -51,7 +41,6 @@ LateBy = Annotated[str, typer.Option(help="How late those are at least.")]
 Future = Annotated[float, typer.Option(help="Additional events by clocks far ahead, as a share.")]
 PoisonShare = Annotated[float, typer.Option("--poison", help="Additional undecodable messages, as a share.")]
 V1Share = Annotated[float, typer.Option(min=0, max=1, help="Share of sessions that write schema version 1.")]
-LedgerFile = Annotated[Path | None, typer.Option("--ledger", help="Write what was sent to this JSON file.")]
 
 
 def _shop(
@@ -88,57 +77,7 @@ def _shop(
     )
 
 
-@dataclass(frozen=True)
-class _Outputs:
-    """Where a run goes to."""
-
-    settings: Settings
-    encoders: dict[int, EventEncoder]
-    topic: EventTopic | None
-    log_files: DayFiles | ReplacedDay | None
-    ledger_file: Path | None
-
-    def run(
-        self, batches: Iterable[Batch], pace: Pace, total: int | None, seed: int | None, options: dict[str, object]
-    ) -> bool:
-        """Send batches; return whether all were. The ledger is written however it ends."""
-        settings, topic, log_files = self.settings, self.topic, self.log_files
-        windows = (settings.window_duration, settings.slide_duration, settings.watermark)
-        ledger = Ledger(*windows, days=log_files is not None) if self.ledger_file else None
-        try:
-            with (
-                Progress("events", total) as progress,
-                served_metrics(settings, RunMetrics(progress, topic, log_files)),
-            ):
-                finished = deliver(batches, pace, progress, topic, log_files, ledger)
-        finally:
-            if ledger is not None and self.ledger_file is not None:
-                records, acknowledged = (topic.records, topic.acknowledged) if topic else (0, 0)
-                write_ledger(self.ledger_file, ledger.as_json(seed, options, records, acknowledged))
-        log.info(
-            "run_finished" if finished else "run_stopped",
-            messages=progress.count,
-            per_second=round(progress.rate),
-            acknowledged=topic.acknowledged if topic else None,
-            log_lines=log_files.lines if log_files else None,
-            seed=seed,
-        )
-        return finished
-
-
-def _outputs(
-    settings: Settings, log_files: DayFiles | ReplacedDay | None, ledger_file: Path | None, *, kafka: bool
-) -> _Outputs:
-    """Connect.
-
-    Raises:
-        UserError: a server is not there within WAIT_TIMEOUT.
-    """
-    versions = encoders(settings) if kafka else {version: EventEncoder(version, version) for version in (1, 2)}
-    return _Outputs(settings, versions, EventTopic(settings, versions) if kafka else None, log_files, ledger_file)
-
-
-def _batches(outputs: _Outputs, shop: Shop, mishaps: Mishaps, events: int | None) -> Iterator[Batch]:
+def _batches(outputs: Outputs, shop: Shop, mishaps: Mishaps, events: int | None) -> Iterator[Batch]:
     blocks = Shoppers(shop).blocks()
     if mishaps.any:
         return troubled(blocks, events, shop, mishaps, outputs.encoders)
@@ -199,10 +138,10 @@ def stream(
     mishaps = Mishaps(duplicates, out_of_order, late, future, poison, when.duration("--late-by", late_by))
     mishaps.check(rate, settings.window_duration, settings.watermark)
     with DayFiles(settings.logs) if jsonl else nullcontext() as log_files:
-        outputs = _outputs(settings, log_files, ledger, kafka=kafka)
+        outputs = connected(settings, log_files, ledger, kafka=kafka)
         stop = stop_on_signals()
         pace = FullSpeed(stop) if fast else WallClock(stop)
-        options = _options(ctx, rate=rate, start_time=iso_timestamp(start_ms))
+        options = options_of(ctx, rate=rate, start_time=iso_timestamp(start_ms))
         outputs.run(_batches(outputs, shop, mishaps, events), pace, events, shop.seed, options)
 
 
@@ -236,80 +175,14 @@ def backfill(
     mishaps = Mishaps(duplicates, out_of_order, late, 0.0, poison, when.duration("--late-by", late_by))
     mishaps.check(rate, settings.window_duration, settings.watermark)
     with ReplacedDay(settings.logs, day.isoformat()) if jsonl else nullcontext() as log_files:
-        outputs = _outputs(settings, log_files, ledger, kafka=kafka)
-        options = _options(ctx, rate=rate, start_time=iso_timestamp(start_ms))
+        outputs = connected(settings, log_files, ledger, kafka=kafka)
+        options = options_of(ctx, rate=rate, start_time=iso_timestamp(start_ms))
         batches = _batches(outputs, shop, mishaps, events)
         if not outputs.run(batches, FullSpeed(stop_on_signals()), events, shop.seed, options):
             raise UserError(f"stopped before the day was complete: the log of {day} is as it was; run again")
 
 
-@app.command()
-def replay(
-    ctx: typer.Context,
-    file: Annotated[Path, typer.Argument(help="CSV or JSON lines, also gzipped.")],
-    mapping: Annotated[str, typer.Option(help=f"Ready-made columns: {', '.join(MAPPINGS)}.")] = "clickwatch",
-    column: Annotated[
-        list[str] | None, typer.Option(help="FIELD=COLUMN, such as time=ts or category=group,brand; repeatable.")
-    ] = None,
-    type_: Annotated[
-        list[str] | None,
-        typer.Option("--type", help="THEIRS=OURS, such as cart=add_to_cart; THEIRS= skips; repeatable."),
-    ] = None,
-    currency: Annotated[str | None, typer.Option(help="Currency of prices that do not say.")] = None,
-    row_format: Annotated[RowFormat, typer.Option("--format", help="Unless the name tells.")] = RowFormat.AUTO,
-    speed: Annotated[str, typer.Option(help="recorded, max, or a factor such as 60.")] = "recorded",
-    start_time: Annotated[
-        str | None, typer.Option(help="Move all times so that the first event happens then: now, -30m or ISO-8601.")
-    ] = None,
-    events: Annotated[int | None, typer.Option(min=1, help="Stop after so many.")] = None,
-    rejects: Annotated[
-        Path | None, typer.Option(help="Where bad rows go; default DATA_DIR/quarantine/replay_FILE.jsonl.")
-    ] = None,
-    kafka: Annotated[bool, typer.Option(help="Send to Kafka.")] = True,
-    jsonl: Annotated[bool, typer.Option(help="Append to DATA_DIR/logs/clickstream_DAY.jsonl.")] = True,
-    ledger: LedgerFile = None,
-) -> None:
-    """Send a file of a real shop; a second replay sends the same event ids again, so nothing counts twice."""
-    settings = load_settings(Settings).checked()
-    if mapping not in MAPPINGS:
-        raise UserError(f"--mapping={mapping}: must be one of {', '.join(MAPPINGS)}")
-    columns = MAPPINGS[mapping].changed(column or [], type_ or [], currency)
-    factor = _speed_factor(speed)
-    first_at_ms = None if start_time is None else when.instant_ms("--start-time", start_time, datetime.now(UTC))
-    source = rows(file, row_format)
-    aside = Rejects(rejects or settings.data_dir / "quarantine" / f"replay_{file.name}.jsonl")
-    key_file = settings.user_id_key_file
-    pseudonyms = None if key_file is None else Pseudonyms.from_file(key_file)
-    replayed = Replay(source, columns, aside, events, pseudonyms)
-    with DayFiles(settings.logs) if jsonl else nullcontext() as log_files:
-        outputs = _outputs(settings, log_files, ledger, kafka=kafka)
-        stop = stop_on_signals()
-        pace = FullSpeed(stop) if factor is None else RecordedSpeed(stop, factor)
-        batches = replayed.batches(first_at_ms, settings.watermark, with_fates=ledger is not None)
-        outputs.run(batches, pace, events, None, _options(ctx))
-    if replayed.skipped:
-        log.info("rows_skipped", count=replayed.skipped, reason="types that are no event of ours")
-    if aside.count:
-        log.warning("bad_rows_kept_aside", count=aside.count, file=str(aside.path))
-
-
-def _speed_factor(speed: str) -> float | None:
-    """Return how many times faster than recorded; None: as fast as possible."""
-    if speed == "max":
-        return None
-    try:
-        factor = 1.0 if speed == "recorded" else float(speed)
-    except ValueError:
-        factor = math.nan
-    if not 0 < factor < math.inf:
-        raise UserError(f"--speed={speed}: must be recorded, max or a factor above 0 such as 60")
-    return factor
-
-
-def _options(ctx: typer.Context, **worked_out: object) -> dict[str, object]:
-    """Return the options of this run as the ledger records them."""
-    given = {name: str(value) if isinstance(value, Path | RowFormat) else value for name, value in ctx.params.items()}
-    return given | worked_out
+app.command()(replay)
 
 
 if __name__ == "__main__":

@@ -6,11 +6,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO
 
-from clickwatch_events import to_line
+from clickwatch_events import Event, to_line
 from clickwatch_service import UserError
 
 from clickwatch_simulator.ledger import day_of
-from clickwatch_simulator.poison import Poison
+from clickwatch_simulator.poison import Poison, Refused
 from clickwatch_simulator.scenarios import Item
 
 _DAY_MS = 86_400_000
@@ -22,7 +22,7 @@ def log_file(folder: Path, day: str) -> Path:
     return folder / f"clickstream_{day}.jsonl"
 
 
-def line_of(item: Item) -> bytes:
+def line_of(item: Event | Poison) -> bytes:
     """Return an item's line: an event, or the malformed line that stands for a bad message."""
     return item.line if isinstance(item, Poison) else to_line(item)
 
@@ -41,16 +41,17 @@ class DayFiles:
         self.lines = 0
 
     def write(self, items: list[Item]) -> None:
-        """Append items; they are on disk for other readers after `flush`."""
+        """Append items, but no refused ones; they are on disk for other readers after `flush`."""
         day, lines = -1, list[bytes]()
         for item in items:
+            if isinstance(item, Refused):
+                continue
             item_day = item.timestamp_ms // _DAY_MS
             if item_day != day:
                 self._append(day, lines)
                 day, lines = item_day, []
             lines.append(line_of(item))
         self._append(day, lines)
-        self.lines += len(items)
 
     def flush(self) -> None:
         """Hand everything written to the operating system."""
@@ -72,6 +73,7 @@ class DayFiles:
             file = self._open[day] = _appendable(log_file(self._folder, day_of(day * _DAY_MS)))
         self._open.move_to_end(day)
         file.write(b"".join(lines))
+        self.lines += len(lines)
 
     def __enter__(self) -> "DayFiles":
         return self
@@ -118,8 +120,9 @@ class ReplacedDay:
 
     def write(self, items: list[Item]) -> None:
         """Append items, which are all of this day."""
-        self._file.write(b"".join([line_of(item) for item in items]))
-        self.lines += len(items)
+        lines = [line_of(item) for item in items if not isinstance(item, Refused)]
+        self._file.write(b"".join(lines))
+        self.lines += len(lines)
 
     def flush(self) -> None:
         """Nothing: nobody reads the day before it is whole."""

@@ -9,6 +9,7 @@ from confluent_kafka import KafkaError, KafkaException, Message, Producer
 from structlog import get_logger
 from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_after_delay, wait_exponential
 
+from clickwatch_simulator.poison import Poison
 from clickwatch_simulator.scenarios import Item
 from clickwatch_simulator.settings import Settings
 
@@ -94,7 +95,7 @@ class EventTopic:
         for item in items:
             key = keys.get(item[1]) or self._remember_key(item[1])
             if not isinstance(item, Event):
-                value = item.value
+                value = item.value if isinstance(item, Poison) else encode_v2(item.event)
             elif item[6] is None and item[7] is None and item[8] is None:
                 value = encode_v1(item)
             else:

@@ -16,7 +16,7 @@ import orjson
 from clickwatch_events import Event, EventType
 from clickwatch_events.jsonl import iso_timestamp
 
-from clickwatch_simulator.poison import REASON, Poison, PoisonKind
+from clickwatch_simulator.poison import REASON, REFUSED_REASON, Poison, PoisonKind, Refused
 from clickwatch_simulator.scenarios import Fate, Item, schema_version
 
 _DAY_MS = 86_400_000
@@ -122,10 +122,14 @@ class Ledger:
         self._types: Counter[EventType] = Counter()
         self._versions: Counter[int] = Counter()
         self._poison: Counter[str] = Counter()
+        self._refused = 0
         self._newest_ms: int | None = None
 
     def sent(self, item: Item, fate: Fate) -> None:
         """Count one message."""
+        if isinstance(item, Refused):
+            self._refused += 1
+            return
         day = self._day(item.timestamp_ms)
         day.lines += 1
         if isinstance(item, Poison):
@@ -159,7 +163,14 @@ class Ledger:
             day = self._days[number] = _Day()
         return day
 
-    def as_json(self, seed: int | None, options: Mapping[str, object], records: int, acknowledged: int) -> Json:
+    def as_json(
+        self,
+        seed: int | None,
+        options: Mapping[str, object],
+        records: int,
+        acknowledged: int,
+        imported: Json | None = None,
+    ) -> Json:
         """Return the ledger.
 
         Args:
@@ -167,11 +178,14 @@ class Ledger:
             options: that the run was started with, for the reader.
             records: messages handed to Kafka.
             acknowledged: of them, those the broker has acknowledged.
+            imported: what became of the rows of a file, where the run was a replay of one.
         """
         duplicates = self._fates[Fate.DUPLICATE] + self._fates[Fate.DUPLICATE_LATE]
         reasons: Counter[str] = Counter()
         for kind, count in self._poison.items():
             reasons[REASON[PoisonKind(kind)]] += count
+        if self._refused:
+            reasons[REFUSED_REASON] = self._refused
         if self._fates[Fate.FUTURE]:
             reasons["future_timestamp"] = self._fates[Fate.FUTURE]
         return {
@@ -183,6 +197,7 @@ class Ledger:
             "watermark_seconds": self._watermark.total_seconds(),
             "newest_timestamp": None if self._newest_ms is None else iso_timestamp(self._newest_ms),
             "kafka": {"records": records, "acknowledged": acknowledged},
+            **({} if imported is None else {"import": imported}),
             "events": self._types.total(),
             "by_type": {kind.value: self._types[kind] for kind in EventType if kind is not EventType.UNKNOWN},
             "by_schema_version": {str(version): self._versions[version] for version in (1, 2)},

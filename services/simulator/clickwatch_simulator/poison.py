@@ -1,4 +1,4 @@
-"""Messages that nobody can decode, and log lines that nobody can parse."""
+"""Messages that nobody can decode or trust, and log lines that nobody can parse."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from enum import StrEnum
 from typing import NamedTuple
 
 import numpy as np
-from clickwatch_events import frame
+from clickwatch_events import Event, frame
 
 
 class PoisonKind(StrEnum):
@@ -60,6 +60,24 @@ class Poison(NamedTuple):
     value: bytes | None
     line: bytes
     timestamp_ms: int
+
+
+class Refused(NamedTuple):
+    """A message whose values break a limit, as a shop's file holds it; the log has no line of it.
+
+    Attributes:
+        event: its values.
+        key: message key.
+        timestamp_ms: when it is sent, event time.
+    """
+
+    event: Event
+    key: str
+    timestamp_ms: int
+
+
+REFUSED_REASON = "invalid_field"
+"""Why the speed layer must refuse it."""
 
 
 @dataclass(frozen=True)

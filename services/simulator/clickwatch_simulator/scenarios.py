@@ -18,7 +18,7 @@ from clickwatch_events.avro import EventEncoder
 from clickwatch_service import UserError
 from numpy.typing import NDArray
 
-from clickwatch_simulator.poison import KINDS, Poison, Sound, poison
+from clickwatch_simulator.poison import KINDS, Poison, Refused, Sound, poison
 from clickwatch_simulator.shoppers import Block, Shop, uuids
 
 _OUT_OF_ORDER_SECONDS = (30.0, 270.0)
@@ -42,7 +42,7 @@ class Fate(IntEnum):
     DUPLICATE_LATE = 5
 
 
-Item = Event | Poison
+Item = Event | Poison | Refused
 
 
 def schema_version(event: Event) -> int:

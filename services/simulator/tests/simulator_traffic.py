@@ -8,7 +8,6 @@ from zlib import crc32
 
 from clickwatch_events import Event, EventType
 from clickwatch_events.avro import EventEncoder
-from clickwatch_simulator.poison import Poison
 from clickwatch_simulator.scenarios import Fate, Item, Mishaps, troubled
 from clickwatch_simulator.shoppers import Shop, Shoppers
 
@@ -55,7 +54,7 @@ def windows_as_a_reader_counts_them(
     seen: set[str] = set()
     counts: dict[tuple[str, int], Counter[EventType]] = defaultdict(Counter)
     for item, due_ms, _ in messages:
-        if isinstance(item, Poison) or item.timestamp_ms > due_ms + future_after / timedelta(milliseconds=1):
+        if not isinstance(item, Event) or item.timestamp_ms > due_ms + future_after / timedelta(milliseconds=1):
             continue
         place = partition(item.user_id, partitions)
         if item.event_id not in seen:

@@ -108,20 +108,24 @@ def event_or_none(line: bytes) -> Event | None:
         return None
 
 
-def test_a_replay_keeps_bad_rows_aside_and_says_how_many(tmp_path: Path) -> None:
+def test_a_replay_ends_with_a_summary_and_with_status_1_where_too_many_rows_are_bad(tmp_path: Path) -> None:
     file = tmp_path / "shop.csv"
     file.write_text(
         "event_time,event_type,product_id,category_id,category_code,brand,price,user_id,user_session\n"
         "2019-10-01 00:00:00 UTC,view,1,2,,b,35.79,3,s\n"
         "nonsense\n"
     )
+    arguments = ("replay", str(file), "--mapping", "rees46", "--speed", "max", "--no-kafka")
 
-    done = command(tmp_path, "replay", str(file), "--mapping", "rees46", "--speed", "max", "--no-kafka")
+    allowed = command(tmp_path, *arguments, "--max-bad", "0.5")
+    refused = command(tmp_path, *arguments)
 
-    assert done.returncode == 0, done.stderr
+    assert allowed.returncode == 0, allowed.stderr
     assert list(logs(tmp_path)) == ["clickstream_2019-10-01.jsonl"]
-    assert json.loads((tmp_path / "quarantine" / "replay_shop.csv.jsonl").read_text())["line"] == 3
-    assert "bad_rows_kept_aside" in done.stderr
+    assert json.loads((tmp_path / "quarantine" / "replay_shop.csv.jsonl").read_text())["set_aside"] == 3
+    assert "line 3: 1 values for 9 columns" in allowed.stdout
+    assert refused.returncode == 1
+    assert "50.0% was set aside, more than --max-bad=0.1" in refused.stderr.splitlines()[-1]
 
 
 @pytest.mark.parametrize(
@@ -136,7 +140,11 @@ def test_a_replay_keeps_bad_rows_aside_and_says_how_many(tmp_path: Path) -> None
         (("stream",), {"SLIDE_DURATION": "20 minutes"}, "must be at most WINDOW_DURATION"),
         (("backfill", "--date", "2999-01-01"), {}, "the day is not over"),
         (("replay", "gone.csv", "--no-kafka"), {}, "gone.csv: cannot be read"),
-        (("replay", "gone.csv", "--mapping", "ours"), {}, "--mapping=ours: must be one of clickwatch, rees46"),
+        (
+            ("replay", "gone.csv", "--mapping", "ours"),
+            {},
+            "--mapping=ours: must be one of clickwatch, rees46,",
+        ),
         (("replay", "gone.csv", "--speed", "fast"), {}, "--speed=fast"),
         (
             ("stream", "--events", "1"),

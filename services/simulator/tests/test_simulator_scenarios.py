@@ -38,7 +38,7 @@ def newest_before(messages: list[Sent], partitions: int) -> list[int]:
     newest = [0] * partitions
     before = []
     for item, _, fate in messages:
-        place = partition(item.key if isinstance(item, Poison) else item.user_id, partitions)
+        place = partition(item.user_id if isinstance(item, Event) else item.key, partitions)
         before.append(newest[place])
         if isinstance(item, Event) and fate is not Fate.FUTURE:
             newest[place] = max(newest[place], item.timestamp_ms)

@@ -123,6 +123,46 @@ def test_the_topic_holds_what_the_ledger_says_in_both_versions_and_user_by_user(
     assert all(len(places) == 1 for places in partitions.values())
 
 
+def test_rows_that_break_a_limit_reach_the_topic_as_they_are_and_neither_log_nor_counts(
+    tmp_path: Path, kafka_bootstrap: str, schema_registry_url: str
+) -> None:
+    """The speed layer sets them aside as dead letters; what no message can say is set aside by the import alone."""
+    registry = Registry(schema_registry_url)
+    registry.register(EVENTS)
+    make_topic(kafka_bootstrap, "refused-test", 2)
+    sound = {"product_category": "toys", "event_type": "view", "timestamp": "2025-06-01T10:00:00Z"}
+    rows = [{**sound, "user_id": f"u{number}", "product_id": "a\0b"} for number in range(150)]
+    rows += [{**sound, "user_id": "good", "product_id": "p", "timestamp": "2025-06-01T10:00:01Z"}]
+    rows += [{**sound, "user_id": "", "product_id": "p"}, {**sound, "user_id": "u", "product_id": "x" * 300_000}]
+    rows += [{**sound, "user_id": "u", "product_id": "p", "timestamp": "2999-01-01T00:00:00Z"}]
+    file = tmp_path / "shop.jsonl"
+    file.write_text("\n".join(map(json.dumps, rows)))
+
+    done = simulator(
+        *("replay", str(file), "--speed", "max", "--start-time", "-2m", "--ledger", str(tmp_path / "l.json")),
+        KAFKA_BOOTSTRAP_SERVERS=kafka_bootstrap,
+        SCHEMA_REGISTRY_URL=schema_registry_url,
+        KAFKA_TOPIC="refused-test",
+        DATA_DIR=str(tmp_path),
+    )
+
+    assert done.returncode == 1
+    assert "99.4% was set aside, more than --max-bad=0.1" in done.stderr
+    ledger: dict[str, Any] = json.loads((tmp_path / "l.json").read_text())
+    decoder = EventDecoder(registry)
+    sent = Counter(
+        decoder.decode(bytes(message.value() or b"")).product_id
+        for message in messages(kafka_bootstrap, "refused-test", 2)
+    )
+    assert sent == {"a\0b": 150, "p": 2}
+    assert ledger["dead_letters"] == {"invalid_field": 151}
+    assert ledger["kafka"] == {"records": 152, "acknowledged": 152}
+    assert ledger["events"] == 1
+    assert ledger["import"]["sent_refused"] == 151
+    (log,) = (tmp_path / "logs").iterdir()
+    assert log.read_bytes().count(b"\n") == 1
+
+
 def test_a_topic_that_is_not_there_is_waited_for_and_then_named(kafka_bootstrap: str) -> None:
     settings = Settings(
         kafka_bootstrap_servers=kafka_bootstrap, kafka_topic="no-such-topic", wait_timeout=timedelta(seconds=1)
