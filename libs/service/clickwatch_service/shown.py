@@ -19,7 +19,9 @@ _UNSEEN_LETTERS = re.compile(
 )
 """Fillers, joiners and variation selectors: no control by category, and nothing to be seen all the same."""
 
-_RIGHT_TO_LEFT = frozenset({"R", "AL", "AN"})
+_RIGHT_TO_LEFT = re.compile("[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufeff\U00010800-\U00010fff\U0001e800-\U0001efff]")
+"""Hebrew, Arabic and the other scripts whose letters and numbers turn the text beside them around."""
+
 _MOST_MARKS = 4
 """More accents than any script puts on one letter are there to smear over the lines around it."""
 
@@ -48,7 +50,7 @@ def shown(name: object, width: int | None = None) -> str:
     text = "".join(pieces)
     if width is not None and cell_len(text) > width:
         text = _shortened(pieces, width)
-    if any(unicodedata.bidirectional(char) in _RIGHT_TO_LEFT for char in text):
+    if _RIGHT_TO_LEFT.search(text):
         return f"{_ISOLATE}{text}{_END_OF_ISOLATE}"
     return text
 
@@ -99,7 +101,7 @@ def _pieces(text: str) -> list[str]:
     pieces: list[str] = []
     marks = 0
     for place, char in enumerate(text):
-        is_mark = unicodedata.combining(char) != 0 or unicodedata.category(char) in ("Mn", "Me")
+        is_mark = unicodedata.category(char) in ("Mn", "Me")
         if char == "\\" or _is_unseen(char) or (char == " " and _is_padding(text, place)):
             pieces.append(_escape(char))
             marks = _MOST_MARKS  # an accent may not sit on an escape

@@ -72,13 +72,35 @@ class Now(BaseModel):
 
 
 class Days(BaseModel):
-    """The days that the batch layer has done, newest first."""
+    """The days that the batch layer has done, newest first; those that were not whole then are unfinished."""
 
     days: list[date]
+    unfinished: list[date]
+
+
+class Revenue(BaseModel):
+    """What a day earned in one currency.
+
+    Attributes:
+        currency: its ISO 4217 code; empty for prices without one.
+        digits: how many decimals it has; null where ISO 4217 does not tell.
+        revenue_minor: in its smallest unit.
+    """
+
+    currency: str
+    digits: int | None
+    revenue_minor: int
 
 
 class Summary(BaseModel):
-    """A row of daily_summary; money in the currency's smallest unit."""
+    """A row of daily_summary, with the day's revenue.
+
+    Attributes:
+        revenue_minor: a sum over all currencies, in smallest units; `revenue` has them apart.
+        unfinished: whether the day was not whole when it was analysed.
+        refused_records: rows that a table refused.
+        revenue: by currency; empty for a day without, or analysed by a release that did not keep them apart.
+    """
 
     report_date: date
     total_events: int
@@ -90,6 +112,9 @@ class Summary(BaseModel):
     malformed_lines: int
     other_day_events: int
     generated_at: datetime
+    unfinished: bool
+    refused_records: int
+    revenue: list[Revenue]
 
 
 class Figure(BaseModel):
@@ -98,6 +123,13 @@ class Figure(BaseModel):
     value: float
     previous: float | None
     mean: float | None
+
+
+class RevenueFigure(Figure):
+    """Revenue in one currency, in its smallest unit, beside other days' in the same."""
+
+    currency: str
+    digits: int | None
 
 
 class Category(BaseModel):
@@ -115,13 +147,15 @@ class Day(BaseModel):
     """A day of the batch layer.
 
     Attributes:
-        compared: figures of the summary beside other days'.
+        compared: figures of the summary beside other days'; an unfinished day stands alone, and beside no other.
+        compared_revenue: the same for each currency.
         trend: the summaries of the 30 days up to this one that are there.
         has_report: whether `report.json` can be had here.
     """
 
     summary: Summary
     compared: dict[str, Figure]
+    compared_revenue: list[RevenueFigure]
     categories: list[Category]
     trend: list[Summary]
     has_report: bool
@@ -208,7 +242,7 @@ class SchemaUse(BaseModel):
 
 
 class Freshness(BaseModel):
-    """When each layer last had something to say."""
+    """When each layer last had something to say; the last day is the last whole one."""
 
     alerts_updated_at: datetime | None
     windows_until: datetime | None

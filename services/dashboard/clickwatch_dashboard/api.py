@@ -7,6 +7,8 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
+from clickwatch_service.money import minor_digits
+from clickwatch_service.shown import FORMULA, NEUTRAL
 from fastapi import APIRouter, Depends, HTTPException, Query, Request, Response
 from fastapi.responses import FileResponse, StreamingResponse
 from fastapi.routing import APIRoute
@@ -14,8 +16,8 @@ from pydantic import AfterValidator, AwareDatetime
 from starlette.datastructures import Headers
 
 from clickwatch_dashboard import answers
-from clickwatch_dashboard.comparison import compared
-from clickwatch_dashboard.database import Database
+from clickwatch_dashboard.comparison import compared, compared_revenue
+from clickwatch_dashboard.database import Database, Row, Snapshot
 from clickwatch_dashboard.live import ENDED_FOR
 from clickwatch_dashboard.settings import Settings
 
@@ -87,6 +89,7 @@ class Table(StrEnum):
     SEGMENTS = "segments"
     PRODUCTS = "products"
     CATEGORIES = "categories"
+    REVENUE = "revenue"
     RECONCILIATION = "reconciliation"
     GATES = "gates"
 
@@ -162,14 +165,18 @@ async def trust(database: Asked) -> answers.Trust:
 @router.get("/days", tags=["batch layer"])
 async def days(database: Asked, limit: Annotated[int, Query(ge=1, le=3660)] = 400) -> answers.Days:
     """The days that the batch layer has done, newest first."""
-    return answers.Days(days=[row["report_date"] for row in await database.rows("days", limit=limit)])
+    found = await database.rows("days", limit=limit)
+    return answers.Days(
+        days=[row["report_date"] for row in found],
+        unfinished=[row["report_date"] for row in found if row["unfinished"]],
+    )
 
 
 @router.get("/days/{day}", tags=["batch layer"], responses=_NOT_DONE)
 async def one_day(database: Asked, settings: Configured, day: date) -> answers.Day:
     """A day's summary beside other days', its categories, and the 30 days up to it."""
     async with database.snapshot() as moment:
-        summaries = await moment.rows("summaries", day=day, days=TREND_DAYS)
+        summaries = await _summaries(moment, day, TREND_DAYS)
         categories = await moment.rows("categories", day=day)
     if not summaries or summaries[-1]["report_date"] != day:
         raise _not_done(day)
@@ -177,6 +184,10 @@ async def one_day(database: Asked, settings: Configured, day: date) -> answers.D
         {
             "summary": summaries[-1],
             "compared": {name: vars(figure) for name, figure in compared(summaries, day).items()},
+            "compared_revenue": [
+                {"currency": currency, "digits": minor_digits(currency), **vars(figure)}
+                for currency, figure in compared_revenue(summaries, day).items()
+            ],
             "categories": categories,
             "trend": summaries,
             "has_report": _report(settings, day).is_file(),
@@ -188,7 +199,7 @@ async def one_day(database: Asked, settings: Configured, day: date) -> answers.D
 async def day_trust(database: Asked, day: date, limit: Annotated[int, Query(ge=1, le=1000)] = 50) -> answers.DayTrust:
     """How far speed and batch agree about a day, and what the quality gates said."""
     async with database.snapshot() as moment:
-        summaries = await moment.rows("summaries", day=day, days=1)
+        summaries = await _summaries(moment, day, 1)
         return answers.DayTrust.model_validate(
             {
                 "summary": summaries[0] if summaries else None,
@@ -209,12 +220,12 @@ async def report(settings: Configured, day: date) -> FileResponse:
 
 @router.get("/days/{day}/{table}.csv", tags=["batch layer"], responses=_NOT_DONE)
 async def csv(database: Asked, day: date, table: Table) -> StreamingResponse:
-    """A table of a day, all of it."""
+    """A table of a day, all of it. What a spreadsheet would run as a formula has a `'` before it."""
     if not await database.rows("summaries", day=day, days=1):
         raise _not_done(day)
     name = f"{table}_{day}.csv"
     return StreamingResponse(
-        database.csv(f"csv_{table}", day=day),
+        database.csv(f"csv_{table}", day=day, formula=FORMULA, neutral=NEUTRAL),
         media_type="text/csv; charset=utf-8",
         headers={"Content-Disposition": f'attachment; filename="{name}"'},
     )
@@ -266,6 +277,16 @@ async def product_days(
         until = last[0]["report_date"] if last else datetime.now(UTC).date()
     found = await database.rows("product_days", product=product, until=until, days=days)
     return answers.ProductDays.model_validate({"product_id": product, "until": until, "days": found})
+
+
+async def _summaries(moment: Snapshot, day: date, days: int) -> list[Row]:
+    """Return the summaries of some days up to one, each with its revenue by currency."""
+    summaries = await moment.rows("summaries", day=day, days=days)
+    by_day: dict[date, list[Row]] = {summary["report_date"]: [] for summary in summaries}
+    for row in await moment.rows("revenue", day=day, days=days):
+        if row["report_date"] in by_day:
+            by_day[row["report_date"]].append({**row, "digits": minor_digits(row["currency"])})
+    return [{**summary, "revenue": by_day[summary["report_date"]]} for summary in summaries]
 
 
 def _report(settings: Settings, day: date) -> Path:

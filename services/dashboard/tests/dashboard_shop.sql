@@ -26,6 +26,9 @@ SELECT report_date, events, buyers, users - buyers, round(100.0 * buyers / users
   JOIN (SELECT report_date, count(*) AS users, count(*) FILTER (WHERE segment = 'buyer') AS buyers
           FROM user_segments GROUP BY report_date) AS people USING (report_date);
 
+INSERT INTO revenue_by_currency
+SELECT report_date, 'EUR', revenue_minor FROM daily_summary;
+
 INSERT INTO flash_sale_alerts
 SELECT 'product_' || (n * 13 %% %(products)s + 1), start, start + interval '10 minutes',
        (%(categories)s::text[])[1 + n %% 8], 101 + n * 37 %% 900, n %% 5,

@@ -9,7 +9,9 @@ SELECT
     duplicate_events,
     malformed_lines,
     other_day_events,
-    generated_at
+    generated_at,
+    unfinished,
+    refused_records
 FROM daily_summary
 WHERE report_date BETWEEN %(day)s::date - %(days)s::integer + 1 AND %(day)s::date
 ORDER BY report_date

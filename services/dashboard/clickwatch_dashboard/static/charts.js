@@ -5,6 +5,7 @@ import { count, el, setText } from "./page.js";
 
 const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
 const drawn = new Set();
+const EVERY = [1, 2, 3, 6, 12, 24, 72, 288];
 
 function redraw() {
   for (const chart of drawn) {
@@ -15,14 +16,23 @@ function redraw() {
 document.addEventListener("themechange", redraw);
 addEventListener("resize", redraw);
 
+/** Where an x is marked: at whole steps, never between two, and only as many as can be read. */
+function marks(from, to, step, width) {
+  const room = Math.max(1, Math.floor((width - 58) / 70));
+  const every = step * (EVERY.find((n) => (to - from) / (n * step) < room) ?? EVERY.at(-1));
+  const found = [];
+  for (let at = Math.ceil(from / every) * every; at <= to; at += every) found.push(at);
+  return found;
+}
+
 /**
  * A chart of one figure.
  * @param {object} what title, x (epoch seconds), y, ink (a colour of the style sheet), limit (drawn dashed),
- *   limitText, show (a value as text), at (an x as text), ticks (an x on the axis as text), height, key (charts of one
- *   key point at the same x).
+ *   limitText, show (a value as text), axis (a value as a short text beside the chart), at (an x as text), ticks (an x on
+ *   the axis as text), step (seconds between two x), height, key (charts of one key point at the same x).
  */
 export function lineChart(what) {
-  const { title, x, y, ink, limit = null, limitText = "", show = count, at, height = 150, key = null } = what;
+  const { title, x, y, ink, limit = null, limitText = "", show = count, axis: onAxis = show, at, step = 300, height = 150, key = null } = what;
   const readout = el("span", { class: "at" });
   const canvas = el("div", { class: "canvas" });
   const known = y.filter((value) => value !== null);
@@ -31,6 +41,8 @@ export function lineChart(what) {
     : `${title}: no figures`;
   const heading = el("h3", {}, title, limit === null ? null : el("span", { class: "limit" }, limitText), readout);
   const place = el("div", { class: "chart" }, heading, el("div", { role: "img", "aria-label": summary }, canvas));
+  const from = (x[0] ?? 0) - (x.length === 1 ? step : 0);
+  const to = (x.at(-1) ?? 0) + (x.length === 1 ? step : 0);
   const last = () => (x.length ? `${at(x.at(-1))}: ${show(y.at(-1) ?? 0)}` : "");
   setText(readout, last());
 
@@ -43,11 +55,11 @@ export function lineChart(what) {
       width, height,
       legend: { show: false },
       cursor: { y: false, drag: { x: false }, points: { size: 7 }, ...(key ? { sync: { key } } : {}) },
-      scales: { x: { time: true, range: (u, from, to) => (from === to ? [from - 300, to + 300] : [from, to]) }, y: { range: (u, from, to) => [0, Math.max(to, limit ?? 0, 1) * 1.12] } },
+      scales: { x: { time: true, range: () => [from, to] }, y: { range: (u, from, to) => [0, Math.max(to, limit ?? 0, 1) * 1.12] } },
       tzDate: (seconds) => uPlot.tzDate(new Date(seconds * 1000), "Etc/UTC"),
       axes: [
-        { ...axis, grid: { show: false }, size: 30, space: 70, values: (u, splits) => splits.map((split) => what.ticks(split)) },
-        { ...axis, size: 58, space: 32, values: (u, splits) => splits.map((split) => (Number.isInteger(split) || Math.max(...known, limit ?? 0) < 5 ? show(split) : "")) },
+        { ...axis, grid: { show: false }, size: 30, splits: () => marks(from, to, step, width), values: (u, splits) => splits.map((split) => what.ticks(split)) },
+        { ...axis, size: 58, space: 32, values: (u, splits) => splits.map((split) => (Number.isInteger(split) || Math.max(...known, limit ?? 0) < 5 ? onAxis(split) : "")) },
       ],
       series: [
         {},

@@ -1,4 +1,5 @@
 import { $, age, ask, asked, badge, code, count, el, notice, on, remember, setText, time } from "./page.js";
+import { named, shown } from "./shown.js";
 import { windowCharts } from "./windows.js";
 
 const FADED_AFTER = 15 * 60000;
@@ -51,7 +52,7 @@ function renderStatus() {
   const now = Date.now();
   const silent = status && now - Date.parse(status.updated_at) > 20000;
   setText($("rate"), status ? (silent ? "–" : count(status.messages_per_second)) : "–");
-  setText($("rate-note"), status ? `on ${status.topic}` : "streaming has not reported yet");
+  setText($("rate-note"), status ? `on ${shown(status.topic, 40)}` : "streaming has not reported yet");
   setText($("behind"), status ? count(status.alerts_unread) : "–");
   setText($("reported"), status ? `${age(status.updated_at, now)} ago` : "–");
   setText($("reported-note"), status ? (silent ? "it is silent: is it running?" : "once a second") : "");
@@ -105,9 +106,9 @@ function render(fresh = new Set()) {
 }
 
 function newRow(alert, key, isFresh) {
-  const open = el("button", { type: "button", class: "link id" }, alert.product_id);
+  const open = el("button", { type: "button", class: "link id" }, named(alert.product_id));
   open.addEventListener("click", () => choose(alert.product_id));
-  const row = el("tr", {}, el("td", {}, open), el("td", {}), el("td", { class: "wide" }), el("td", { class: "wide" }, `${time(alert.window_start)}–${time(alert.window_end)}`),
+  const row = el("tr", {}, el("td", {}, open), el("td", {}), el("td", { class: "wide" }), el("td", { class: "wide span" }, `${time(alert.window_start)}–${time(alert.window_end)}`),
     el("td", { class: "n" }), el("td", { class: "n" }), el("td", { class: "n age" }));
   row.dataset.detected = alert.detected_at;
   if (isFresh) row.classList.add("fresh");
@@ -117,7 +118,10 @@ function newRow(alert, key, isFresh) {
 
 function fill(row, alert) {
   const cells = row.cells;
-  setText(cells[2], alert.product_category);
+  if (cells[2].dataset.name !== alert.product_category) {
+    cells[2].dataset.name = alert.product_category;
+    cells[2].replaceChildren(named(alert.product_category, 40));
+  }
   setText(cells[4], count(alert.views));
   setText(cells[5], count(alert.purchases));
   setText(cells[6], age(alert.detected_at));
@@ -130,7 +134,7 @@ function fillCategories() {
   const select = $("category");
   const names = [...new Set([...alerts.values(), ...older.values()].map((alert) => alert.product_category))].sort();
   const there = new Set([...select.options].map((option) => option.value));
-  for (const name of names) if (!there.has(name)) select.append(el("option", { value: name }, name));
+  for (const name of names) if (!there.has(name)) select.append(el("option", { value: name }, shown(name, 40)));
 }
 
 setInterval(() => {
@@ -167,7 +171,7 @@ async function draw() {
   const product = chosen;
   const answer = await ask("/api/product-windows", { product });
   if (!answer || product !== chosen) return;
-  setText($("chosen"), product);
+  $("chosen").replaceChildren(named(product));
   const wasOpen = $("windows").querySelector("details")?.open;
   $("windows").replaceChildren(...windowCharts(answer));
   if (wasOpen) $("windows").querySelector("details").open = true;
@@ -192,7 +196,7 @@ $("product").addEventListener("input", () => {
   clearTimeout(typing);
   typing = setTimeout(async () => {
     const answer = await ask("/api/product-names", { search: $("product").value.trim() });
-    if (answer) $("names").replaceChildren(...answer.products.map((name) => el("option", { value: name })));
+    if (answer) $("names").replaceChildren(...answer.products.map((name) => el("option", { value: name, label: shown(name, 80) })));
   }, 150);
 });
 
@@ -233,7 +237,7 @@ function beep() {
 
 function tell(fresh) {
   const [first] = fresh;
-  const text = fresh.length === 1 ? `New alert: ${first.product_id}, ${count(first.views)} views, ${count(first.purchases)} purchases` : `${fresh.length} new alerts, ${first.product_id} among them`;
+  const text = fresh.length === 1 ? `New alert: ${shown(first.product_id, 80)}, ${count(first.views)} views, ${count(first.purchases)} purchases` : `${fresh.length} new alerts, ${shown(first.product_id, 80)} among them`;
   setText($("said"), text);
   if (wants.sound) beep();
   if (wants.notify) new Notification("clickwatch", { body: text, tag: "alert", icon: "/static/icon.svg" });

@@ -20,6 +20,15 @@ export const count = (n) => (n === null || n === undefined ? "–" : whole.forma
 export const short = (n) => (Math.abs(n) >= 1e6 ? compact.format(n) : whole.format(n));
 export const percent = (n) => `${two.format(n)} %`;
 export const time = (iso) => iso.slice(11, 16);
+
+/** Smallest units of a currency as an amount: `EUR 4,853,000.00`; `digits` is null where nobody knows its decimals. */
+export function money({ currency, digits }, minor) {
+  if (digits === null) return `${count(minor)} ${unitsOf(currency)}`;
+  return `${currency} ${new Intl.NumberFormat("en-GB", { minimumFractionDigits: digits, maximumFractionDigits: digits }).format(minor / 10 ** digits)}`;
+}
+/** The same without its currency and in few letters, for an axis. */
+export const shortMoney = ({ digits }, minor) => compact.format(minor / 10 ** (digits ?? 0));
+export const unitsOf = (currency) => `smallest units of ${currency || "no named currency"}`;
 export const moment = (iso) => (iso ? `${iso.slice(0, 10)} ${iso.slice(11, 19)}` : "never");
 
 /** `12 s`, `4 min`, `3 h`, `2 d`. */

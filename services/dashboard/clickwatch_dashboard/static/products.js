@@ -1,5 +1,6 @@
 import { lineChart } from "./charts.js";
 import { $, ask, asked, badge, code, count, el, none, notice, on, percent, remember, setText, table, time } from "./page.js";
+import { named, shown } from "./shown.js";
 
 const LIMIT = 25;
 let offset = 0;
@@ -12,11 +13,12 @@ async function load() {
   const list = await ask("/api/days");
   if (!list) return;
   ({ days } = list);
+  const isWhole = (one) => !list.unfinished.includes(one);
   $("empty").hidden = days.length > 0;
   $("content").hidden = !days.length && !chosen;
   if (!days.length) notice("No day has been analysed yet", "Products are ranked by the batch layer: ", code("batch run"), ".");
   day = days.includes(day) ? day : (days[0] ?? null);
-  $("day").replaceChildren(...(days.length ? days : [""]).map((one) => el("option", { value: one, selected: one === day }, one || "none yet")));
+  $("day").replaceChildren(...(days.length ? days : [""]).map((one) => el("option", { value: one, selected: one === day }, !one ? "none yet" : isWhole(one) ? one : `${one}, unfinished`)));
   await Promise.all([list_(), chosen ? show(chosen) : null]);
 }
 
@@ -28,9 +30,9 @@ async function list_() {
   remember({ search, day: day === days[0] ? null : day });
   setText($("total"), `${count(answer.total)} product${answer.total === 1 ? "" : "s"}`);
   $("list").replaceChildren(answer.products.length ? table([
-    ["#", (p) => count(p.rank)], ["Product", (p) => el("button", { type: "button", class: "link", onclick: () => show(p.product_id) }, p.product_id)],
+    ["#", (p) => count(p.rank)], ["Product", (p) => el("button", { type: "button", class: "link", onclick: () => show(p.product_id) }, named(p.product_id))],
     ["Views", (p) => count(p.view_count), "n"], ["Carts", (p) => count(p.cart_count), "n wide"], ["Bought", (p) => count(p.purchase_count), "n"], ["Conversion", (p) => conversion(p), "n"],
-  ], answer.products, "Products by views") : none(search ? `No product of ${day} has “${search}” in its id.` : "No product was seen on this day."));
+  ], answer.products, "Products by views") : none(search ? `No product of ${day} has “${shown(search, 80)}” in its id.` : "No product was seen on this day."));
   setText($("range"), answer.products.length ? `${count(offset + 1)}–${count(offset + answer.products.length)} of ${count(answer.total)}` : "");
   $("back").disabled = offset === 0;
   $("on").disabled = offset + LIMIT >= answer.total;
@@ -43,12 +45,12 @@ async function show(product) {
   const [history, alerts] = await Promise.all([ask("/api/product-days", { product, days: 90 }), ask("/api/alerts", { product, limit: 20 })]);
   if (!history || !alerts || chosen !== product) return;
   remember({ product });
-  setText($("one-title"), product);
+  $("one-title").replaceChildren(named(product));
   const rows = history.days;
   const at = (seconds) => new Date(seconds * 1000).toISOString().slice(0, 10);
   const ticks = (seconds) => (seconds % 86400 === 0 ? at(seconds).slice(5) : "");
   const x = rows.map((row) => Date.parse(row.report_date) / 1000);
-  const chart = (title, ink, y, format = count) => lineChart({ title, x, y, ink, at, ticks, show: format, height: 130, key: "days" });
+  const chart = (title, ink, y, format = count) => lineChart({ title, x, y, ink, at, ticks, step: 86400, show: format, height: 130, key: "days" });
   const figures = rows.length ? [
     chart("Views", "views", rows.map((row) => row.view_count)),
     chart("Purchases", "purchases", rows.map((row) => row.purchase_count)),

@@ -1,5 +1,6 @@
 import { bars } from "./charts.js";
 import { $, age, ask, asked, badge, code, count, el, moment, none, notice, on, percent, remember, table } from "./page.js";
+import { named, shown } from "./shown.js";
 
 let days = [];
 let day = asked("day");
@@ -12,6 +13,7 @@ async function load() {
   trust = answer;
   [status = null] = trust.status;
   ({ days } = list);
+  const isWhole = (one) => !list.unfinished.includes(one);
   const isEmpty = !status && !days.length;
   if (isEmpty) notice("Nothing to trust yet", "Neither streaming nor batch has written anything. Start the pipeline by ", code("./pants up"), ".");
   else $("empty").hidden = true;
@@ -20,7 +22,7 @@ async function load() {
   counts();
   schemas();
   day = days.includes(day) ? day : (days[0] ?? null);
-  $("day").replaceChildren(...(days.length ? days : [""]).map((one) => el("option", { value: one, selected: one === day }, one || "none yet")));
+  $("day").replaceChildren(...(days.length ? days : [""]).map((one) => el("option", { value: one, selected: one === day }, !one ? "none yet" : isWhole(one) ? one : `${one}, unfinished`)));
   await showDay();
 }
 
@@ -58,7 +60,7 @@ async function showDay() {
   const answer = await ask(`/api/days/${day}/trust`, { limit: 40 });
   if (!answer) return;
   remember({ day: day === days[0] ? null : day });
-  const { reconciliation, gates } = answer;
+  const { reconciliation, gates, summary } = answer;
   const totals = reconciliation.filter((row) => !row.product_id);
   const products = reconciliation.filter((row) => row.product_id);
   const sign = (n) => (n > 0 ? `+${count(n)}` : n < 0 ? `−${count(-n)}` : "0");
@@ -70,12 +72,14 @@ async function showDay() {
   const name = { views: "Views", carts: "Carts", purchases: "Purchases", total_events: "All events" };
   $("agree").replaceChildren(...(totals.length
     ? [el("p", { class: "hint" }, verdictOf(totals)), table([["Count", (row) => name[row.metric] ?? row.metric], ...columns], totals, "Totals"),
-      products.length ? el("details", {}, el("summary", {}, "Products that differ most"), table([["Product", (row) => row.product_id, "id"], ["Count", (row) => name[row.metric] ?? row.metric], ...columns], products, "Products")) : null].filter(Boolean)
+      products.length ? el("details", {}, el("summary", {}, "Products that differ most"), table([["Product", (row) => named(row.product_id), "id"], ["Count", (row) => name[row.metric] ?? row.metric], ...columns], products, "Products")) : null].filter(Boolean)
+    : summary?.unfinished ? [none(`${day} is unfinished: a part of a day is compared with nothing. When it is over: `, code(`batch run --date ${day}`))]
     : [none(`Speed and batch have not been compared for ${day}: streaming did not count the whole day, or the day was not run since. If it did, run it: `, code(`batch run --date ${day}`))]));
   $("gates").replaceChildren(gates.length
     ? table([["Gate", (gate) => gate.gate.replaceAll("_", " ")], ["Measured", (gate) => number(gate.measured), "n"], ["Warns at", (gate) => number(gate.warn_at), "n"], ["Fails at", (gate) => number(gate.fail_at), "n"],
-      ["", (gate) => gate.note, "muted wide"], ["Verdict", (gate) => badge(gate.verdict)]], gates, "Quality gates")
+      ["", (gate) => shown(gate.note), "muted wide"], ["Verdict", (gate) => badge(gate.verdict)]], gates, "Quality gates")
     : none(`No gate has judged ${day}.`));
+  if (summary?.refused_records) $("gates").append(el("p", { class: "hint" }, el("b", { class: "down" }, count(summary.refused_records)), " rows of this day were refused by a table of the database. They are kept in ", code(`quarantine/refused_${day}.jsonl`), " of batch, with the database's words."));
 }
 
 function verdictOf(totals) {
@@ -89,7 +93,7 @@ function verdictOf(totals) {
 const number = (n) => (n === null ? "–" : Number.isInteger(n) ? count(n) : String(Number(n.toPrecision(4))));
 
 function letters() {
-  const items = trust.dead_letters.map((one) => ({ label: one.reason.replaceAll("_", " "), value: one.messages, text: count(one.messages) }));
+  const items = trust.dead_letters.map((one) => ({ label: named(one.reason.replaceAll("_", " "), 40), value: one.messages, text: count(one.messages) }));
   $("letters").replaceChildren(items.length ? bars(items) : none(status ? "None: every message could be used." : "Streaming has not reported yet."));
 }
 
@@ -103,7 +107,7 @@ function counts() {
 
 function schemas() {
   $("schemas").replaceChildren(trust.schemas.length ? table([
-    ["Id", (one) => count(one.schema_id)], ["Version", (one) => (one.version === null ? "unknown" : `v${one.version}`)], ["Topic", (one) => one.topic, "wide"],
+    ["Id", (one) => count(one.schema_id)], ["Version", (one) => (one.version === null ? "unknown" : `v${one.version}`)], ["Topic", (one) => named(one.topic), "wide"],
     ["Messages", (one) => count(one.messages), "n"], ["Last seen", (one) => `${age(one.last_seen)} ago`, "n"],
   ], trust.schemas, "Schemas in use") : none("No message has been read yet."));
 }
