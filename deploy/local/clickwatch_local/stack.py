@@ -154,9 +154,9 @@ class Stack:
             self._add(part)
         return parts
 
-    def job(self, name: str, argv: tuple[str, ...], role: str) -> Process:
-        """Start something that does one thing and ends."""
-        return Process(Command(name, argv, self.places.log(name), self._environment(role)))
+    def job(self, name: str, argv: tuple[str, ...], role: str, **variables: str) -> Process:
+        """Start something that does one thing and ends; it has variables beside those of its role."""
+        return Process(Command(name, argv, self.places.log(name), self._environment(role) | variables))
 
     def require_running(self) -> None:
         """Return if all parts run.

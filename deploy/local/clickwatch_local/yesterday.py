@@ -28,7 +28,9 @@ def analyse(stack: Stack, day: date) -> Iterator[Process]:
         backfill = (*stack.settings.simulator, "backfill", f"--date={day}", f"--events={EVENTS}")
         troubles = ("--duplicates=0.01", "--out-of-order=0.02", "--poison=0.0005")
         yield from until_success(stack.job("backfill", (*backfill, *troubles), READER))
-    yield from until_success(stack.job("batch", (*stack.settings.batch, "run", f"--date={day}"), BATCH))
+    # The log is whole, though it was written a moment ago: just after midnight it would be taken for one that grows.
+    batch = (*stack.settings.batch, "run", f"--date={day}")
+    yield from until_success(stack.job("batch", batch, BATCH, DAY_GRACE="0 s"))
     print(f"\nYesterday, as the batch layer sees it ({stack.places.data / 'reports'}):\n", flush=True)
     print((stack.places.data / "reports" / f"summary_{day}.txt").read_text("utf-8"), flush=True)
 

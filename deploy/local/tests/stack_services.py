@@ -49,6 +49,8 @@ class Services:
             "JAVA_HOME": str(spark_java_home()),
             "SPARK_JARS_DIR": str(self._jars),
             "PYTHONUNBUFFERED": "1",
+            # Yesterday's log is whole, though it was written a moment ago.
+            "DAY_GRACE": "0 s",
             **self.pipeline.topics,
             **environment,
         }
