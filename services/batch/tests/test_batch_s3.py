@@ -1,5 +1,6 @@
 """Logs, lake and reports in a store that speaks S3: moto's, over HTTP."""
 
+import gzip
 import json
 import os
 import subprocess
@@ -115,6 +116,21 @@ def test_a_day_that_is_not_in_the_store_is_named(bucket: str, store_variables: d
 
     assert done.returncode == 1
     assert f"error: s3://shop/logs/clickstream_{DAY}.jsonl: no input for {DAY}" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("content", "kind"),
+    [(gzip.compress(b"\n".join(LINES)), "gzip"), ("\n".join(map(bytes.decode, LINES)).encode("utf-16"), "UTF-16")],
+)
+def test_a_log_in_a_store_that_holds_something_else_is_named(
+    bucket: str, store_variables: dict[str, str], tmp_path: Path, content: bytes, kind: str
+) -> None:
+    upload(content, f"{bucket}/logs/clickstream_{DAY}.jsonl")
+
+    done = run(tmp_path, store_variables, LOGS_URL=f"{bucket}/logs")
+
+    assert done.returncode == 1
+    assert f"error: s3://shop/logs/clickstream_{DAY}.jsonl: holds {kind} and no lines of JSON" in done.stderr
 
 
 def test_a_store_that_does_not_answer_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,6 +4,7 @@ import json
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +16,9 @@ from clickwatch_servers.ports import free_port
 from clickwatch_servers.postgres import Postgres, password, start_postgres, write_pgpass
 from tenacity import Retrying, retry_if_result, stop_after_delay, wait_fixed
 
-DAG = "/api/v2/dags/clickstream_daily_batch"
-DAYS = [f"2025-06-0{number}" for number in range(1, 6)]
+NAME = "clickstream_daily_batch"
+DAG = f"/api/v2/dags/{NAME}"
+DAYS = [f"2025-06-0{number}" for number in range(1, 7)]
 LOGIN_ROLES = ("clickwatch_streaming", "clickwatch_batch", "clickwatch_reader", "clickwatch_privacy")
 TABLES = ("daily_summary", "user_segments", "product_performance", "category_conversion")
 IMPATIENT = {
@@ -62,8 +64,26 @@ class Stack:
         return self.airflow.ask("GET", f"{DAG}/dagRuns/{run}{task_path}").get("state")
 
     def wait_for_success(self, run: str) -> None:
+        assert self.end_of(run) == "success", self._what_tasks_said()
+
+    def end_of(self, run: str) -> object:
+        """The state that a run ends in."""
         self.wait(lambda: self.state(run) in ("success", "failed"), f"end of run {run}")
-        assert self.state(run) == "success", self._what_tasks_said()
+        return self.state(run)
+
+    def command(self, *arguments: str) -> None:
+        """Do something by Airflow's command line."""
+        log = self.folder / "logs" / f"{'-'.join(arguments[:2])}.log"
+        command = Command("airflow", (*self.airflow.program, *arguments), log, self.airflow.variables())
+        Process(command).require_success(180)
+
+    def tries(self, run: str, task: str) -> object:
+        """How often a task of a run was tried."""
+        return self.airflow.ask("GET", f"{DAG}/dagRuns/{run}/taskInstances/{task}").get("try_number")
+
+    def days(self) -> set[str]:
+        """The days that are published."""
+        return {day for (day,) in self.query("SELECT report_date::text FROM daily_summary")}
 
     def wait(self, condition: Callable[[], bool], wanted: str, timeout_seconds: float = 180) -> None:
         def settled() -> bool:
@@ -188,13 +208,53 @@ def test_a_run_for_a_given_day_and_its_rerun_by_command_give_that_day(stack: Sta
 
     assert_tables_equal_ledger(stack, day)
     before = stack.rows(day)
-    command = ("dags", "trigger", "clickstream_daily_batch", "--run-id=again", "--conf", json.dumps({"day": day}))
-    variables = stack.airflow.variables()
-    log = stack.folder / "logs" / "trigger.log"
-    Process(Command("trigger", (*stack.airflow.program, *command), log, variables)).require_success(120)
+    stack.command("dags", "trigger", NAME, "--run-id=again", "--conf", json.dumps({"day": day}))
     stack.wait_for_success("again")
     assert stack.rows(day) == before
-    assert stack.query("SELECT count(*) FROM daily_summary") == [(1,)]
+    assert stack.days() == {day}
+
+
+def test_a_logical_date_is_the_day_that_is_done_and_an_instant_of_it_is_refused_at_once(stack: Stack) -> None:
+    day = DAYS[5]
+    before = stack.days()
+
+    stack.command("dags", "trigger", NAME, "--run-id=instant", "--logical-date", f"{day}T05:00:00+00:00")
+    assert stack.end_of("instant") == "failed"
+    assert stack.tries("instant", "check_input") == 1
+    assert stack.days() == before
+
+    stack.command("dags", "trigger", NAME, "--run-id=by-date", "--logical-date", day)
+    stack.wait_for_success("by-date")
+    assert stack.days() == {*before, day}
+    assert_tables_equal_ledger(stack, day)
+
+
+def test_the_dag_tested_for_a_date_does_that_day(stack: Stack) -> None:
+    day = DAYS[5]
+    stack.query("DELETE FROM daily_summary WHERE report_date = '2025-06-06' RETURNING report_date")
+    before = stack.days()
+
+    stack.command("dags", "test", NAME, day)
+
+    assert stack.days() == {*before, day}
+    assert_tables_equal_ledger(stack, day)
+
+
+def test_a_day_that_is_not_over_fails_at_once_unless_it_is_asked_for_as_unfinished(stack: Stack) -> None:
+    today = datetime.now(UTC).date().isoformat()
+    event = {"user_id": "u", "product_id": "p", "product_category": "c", "event_type": "view"}
+    log = stack.folder / "data" / "logs" / f"clickstream_{today}.jsonl"
+    log.write_text(json.dumps({**event, "timestamp": f"{today}T00:00:00Z"}) + "\n")
+
+    stack.command("dags", "trigger", NAME, "--run-id=early", "--conf", json.dumps({"day": today}))
+    assert stack.end_of("early") == "failed"
+    assert stack.tries("early", "check_input") == 1
+    assert today not in stack.days()
+
+    asked = json.dumps({"day": today, "unfinished": True})
+    stack.command("dags", "trigger", NAME, "--run-id=part", "--conf", asked)
+    stack.wait_for_success("part")
+    assert stack.query(f"SELECT unfinished FROM daily_summary WHERE report_date = '{today}'") == [(True,)]
 
 
 def test_a_scheduler_killed_while_a_day_is_published_leaves_no_half_and_the_retry_completes_it(stack: Stack) -> None:

@@ -283,6 +283,28 @@ def test_a_thin_client_makes_the_report_that_duckdb_makes(spark: SparkSession, t
     assert by_spark == by_duckdb
 
 
+def test_spark_reads_what_there_is_of_a_day_that_goes_on(spark: SparkSession, tmp_path: Path) -> None:
+    today = datetime.now(UTC).date()
+    log = write_log(tmp_path / "logs", [line(timestamp=f"{today}T00:00:00Z", user_id=f"u{n}") for n in range(9)], today)
+    with log.open("ab") as more:
+        more.write(line()[:40])  # a line that is being written
+    variables = {"BATCH_ENGINE": "spark", "SPARK_REMOTE": f"sc://127.0.0.1:{CONNECT_PORT}"}
+
+    done = subprocess.run(
+        [sys.executable, "-m", "clickwatch_batch", "run", "--date", str(today), "--no-publish", "--unfinished"],
+        env={"DATA_DIR": str(tmp_path), "PYTHONPATH": ":".join(sys.path), "PATH": os.environ["PATH"], **variables},
+        capture_output=True,
+        text=True,
+        timeout=400,
+        check=False,
+    )
+
+    assert done.returncode == 0, done.stderr[-3000:]
+    document = json.loads((tmp_path / "reports" / f"summary_{today}.json").read_text())
+    assert (document["status"], document["summary"]["total_events"]) == ("unfinished", 9)
+    assert document["dropped"]["malformed_lines"] == 0
+
+
 def test_spark_without_a_cluster_says_what_to_set() -> None:
     with pytest.raises(UserError, match=r"set SPARK_REMOTE .* or SPARK_MASTER"):
         connect(None, None)
