@@ -6,7 +6,7 @@ of them may be killed. `run_day` is the five in their order.
 
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import replace
 from datetime import UTC, date, datetime
@@ -22,7 +22,6 @@ from clickwatch_batch.engines import find_input, open_engine, open_source, why_i
 from clickwatch_batch.log_file import LogFile, lines_at, refuse_if_changed
 from clickwatch_batch.notifier import chosen_notifier
 from clickwatch_batch.postgres import ServingLayer
-from clickwatch_batch.quality import Gate, Limit, Limits, Measured, Verdict, failed, judged
 from clickwatch_batch.quarantine import keep_aside, keep_refused_rows, quarantine_file, refused_file
 from clickwatch_batch.reconciliation import METRICS, Reconciliation
 from clickwatch_batch.reports import read_report, with_kept_time, write_report
@@ -30,6 +29,7 @@ from clickwatch_batch.results import Results, read_results, write_results
 from clickwatch_batch.settings import ReconciliationPolicy, Settings
 from clickwatch_batch.speed_layer import NoSpeedData, compared_with_speed_layer
 from clickwatch_batch.storage import Location
+from clickwatch_batch.verdicts import judged_day, refuse_if_failed
 from clickwatch_batch.whole_day import NotOver, Unfinished, why_not_over
 
 Stage = Callable[[str], AbstractContextManager[object]]
@@ -45,10 +45,6 @@ def logged(stage: str) -> Iterator[None]:
     """Say what is being done as a line of the log."""
     structlog.get_logger().info("started_stage", stage=stage)
     yield
-
-
-class Refused(UserError):
-    """A quality gate keeps a day back; the same day again would be kept back again."""
 
 
 def run_day(
@@ -145,9 +141,9 @@ def publish(day: date, results: str, settings: Settings, stage: Stage = logged) 
     """
     found = read_results(results, day)
     serving_layer = _serving_layer(settings)
-    gates = _judged(found.figures, serving_layer.recent_totals(day), settings)
+    gates = judged_day(found.figures, serving_layer.recent_totals(day), settings)
     serving_layer.replace_gates(day, gates)
-    _refuse_if_failed(found.figures, gates, settings)
+    refuse_if_failed(found.figures, gates, settings)
     with stage(f"{day}: publishing {found.figures.summary.total_events:,} events"):
         published = serving_layer.publish(
             found.figures, found.user_segments(), found.product_performance(), found.category_conversion()
@@ -197,8 +193,8 @@ def report(day: date, results: str, settings: Settings, stage: Stage = logged) -
 
 def _report_without_database(day: date, results: str, settings: Settings, stage: Stage) -> None:
     found = read_results(results, day)
-    gates = _judged(found.figures, [], settings)
-    _refuse_if_failed(found.figures, gates, settings)
+    gates = judged_day(found.figures, [], settings)
+    refuse_if_failed(found.figures, gates, settings)
     with stage(f"{day}: comparing with the speed layer"):
         outcome = _compared(found, settings)
     rows = outcome.rows[: len(METRICS) + _REPORTED_PRODUCTS] if isinstance(outcome, Reconciliation) else ()
@@ -224,55 +220,6 @@ def _write_and_tell(made: DailyReport, settings: Settings, stage: Stage, publish
     with stage(f"{made.report_date}: telling of the report"):
         notifier.tell(made)
     return json_file
-
-
-def _judged(figures: DailyReport, history: Sequence[int], settings: Settings) -> tuple[Gate, ...]:
-    limits = Limits(
-        malformed=Limit(settings.malformed_warn, settings.malformed_threshold),
-        duplicates=Limit(settings.duplicates_warn, settings.duplicates_threshold),
-        other_day=Limit(settings.other_day_warn, settings.other_day_threshold),
-        volume=Limit(settings.volume_warn, settings.volume_threshold),
-    )
-    dropped = figures.dropped
-    measured = Measured(
-        lines=figures.log_lines,
-        malformed=dropped.malformed_lines,
-        events=figures.summary.total_events,
-        duplicates=dropped.duplicate_events,
-        other_day=dropped.other_day_events,
-        is_unfinished=bool(figures.unfinished),
-    )
-    gates = judged(measured, history, limits)
-    for gate in gates:
-        if gate.verdict is Verdict.WARN:
-            structlog.get_logger().warning(
-                "warned_by_gate", gate=gate.gate, measured=str(gate.measured), note=gate.note
-            )
-    return gates
-
-
-def _refuse_if_failed(figures: DailyReport, gates: tuple[Gate, ...], settings: Settings) -> None:
-    fails = failed(gates)
-    if not fails:
-        return
-    day = figures.report_date
-    reasons = "; ".join(
-        f"{gate.note} ({gate.measured:.2%}), more than {gate.gate.upper()}_THRESHOLD={gate.fail_at} allows"
-        for gate in fails
-    )
-    remedies = {
-        "malformed": f"see {quarantine_file(settings.quarantine, day)}, ",
-        "other_day": "a log holds a day of UTC, not of another time zone: ",
-    }
-    remedy = remedies.get(fails[0].gate, "")
-    message = f"{figures.log_name}: {reasons}; {remedy}mend the log or raise the threshold; nothing is published"
-    refused = replace(figures, gates=gates)
-    write_report(settings.reports, refused)
-    try:
-        chosen_notifier(settings).tell(refused)
-    except UserError as error:
-        raise Refused(f"{message}; {error}") from None
-    raise Refused(message)
 
 
 def _compared(found: Results, settings: Settings) -> Reconciliation | NoSpeedData:

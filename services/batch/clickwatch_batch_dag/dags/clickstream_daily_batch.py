@@ -82,10 +82,11 @@ def analyse(source: str) -> str:
 def publish(results: str) -> str:
     """Replace the day in all tables, in one transaction."""
     from clickwatch_batch import steps
+    from clickwatch_batch.verdicts import Refused
 
     try:
         steps.publish(_day(), results, load_settings(Settings))
-    except steps.Refused as refused:
+    except Refused as refused:
         # The same day again would be refused again, and told of again.
         raise AirflowFailException(str(refused)) from None
     return results
