@@ -101,7 +101,7 @@ class ServingLayer:
                 refused += not_taken
             return Published(replace_summary(cursor, report, len(refused), changed > 0), tuple(refused))
 
-        return self._in_transaction(replace)
+        return self._in_transaction(replace, "nothing of the day was published")
 
     def published(self, day: date) -> tuple[datetime, int]:
         """Return when the published figures of a day last changed, and how many of its rows were refused.
@@ -174,7 +174,9 @@ class ServingLayer:
 
         return self._in_transaction(replace)
 
-    def _in_transaction(self, work: Callable[[Cursor[tuple[object, ...]]], T]) -> T:
+    def _in_transaction(
+        self, work: Callable[[Cursor[tuple[object, ...]]], T], undone: str = "nothing was changed"
+    ) -> T:
         """Do work in one transaction, and say what the database's errors mean to the one who runs the day."""
         retrying = Retrying(
             retry=retry_if_exception(_is_outage),
@@ -188,7 +190,7 @@ class ServingLayer:
         try:
             done: T = retrying(self._attempt, work)
         except (psycopg.Error, TooManyRefused) as error:
-            raise UserError(f"DATABASE_URL={self._address()}: {_explained(error)}") from None
+            raise UserError(f"DATABASE_URL={self._address()}: {_explained(error, undone)}") from None
         return done
 
     def _attempt(self, work: Callable[[Cursor[tuple[object, ...]]], T]) -> T:
@@ -239,18 +241,16 @@ def _failure(state: RetryCallState) -> BaseException:
     return error
 
 
-def _explained(error: psycopg.Error | TooManyRefused) -> str:
-    """Return what is wrong, and what helps: running the day again is said only where it can."""
+def _explained(error: psycopg.Error | TooManyRefused, undone: str) -> str:
+    """Return what is wrong, and what helps: to run it again is said only where that can."""
     reason = reason_of(error)
     if isinstance(error, TooManyRefused):
-        return (
-            f"{reason}; nothing of the day was published, and running it again changes nothing: see that table's rules"
-        )
+        return f"{reason}; {undone}, and running it again changes nothing: see that table's rules"
     if isinstance(error, (psycopg.errors.UndefinedTable, psycopg.errors.UndefinedColumn)):
         return f"{reason}; bring the database up to date with db-migrations upgrade"
     if isinstance(error, psycopg.errors.InsufficientPrivilege):
         return f"{reason}; connect as clickwatch_batch or the owner"
     if is_outage(error):
-        return f"the database went away: {reason}; nothing of the day was published, run it again"
+        return f"the database went away: {reason}; {undone}, run it again"
     what = "the database refuses the day" if is_refused_record(error) else "the database cannot do what was asked"
-    return f"{what}: {reason}; nothing of the day was published, and running it again changes nothing"
+    return f"{what}: {reason}; {undone}, and running it again changes nothing"

@@ -5,12 +5,14 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import cached_property
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from clickwatch_service.pseudonyms import Pseudonyms
+from clickwatch_service.shown import visible_json
 
 from clickwatch_streaming.lake_folder import sync_file
 
@@ -65,7 +67,7 @@ class Forgetting:
 
     def text(self, line: bytes) -> bytes | None:
         """Return what a line becomes that is no event but may hold the user's name somewhere."""
-        replaced = self._pattern().sub((self.pseudonym or "").encode(), line)
+        replaced = self._pattern.sub((self.pseudonym or "").encode(), line)
         return None if self.pseudonym is None and replaced != line else replaced
 
     def rows(self, file: Path) -> int:
@@ -107,7 +109,15 @@ class Forgetting:
         # A name may be written with escapes; only then is a line looked into that does not show it.
         return any(name.encode() in line for name in self.names) or b"\\u" in line
 
+    @cached_property
     def _pattern(self) -> re.Pattern[bytes]:
+        written = sorted({text for name in self.names for text in _spellings(name)}, key=len, reverse=True)
         return re.compile(
-            rb"(?<![\w.-])(?:" + b"|".join(re.escape(name.encode()) for name in self.names) + rb")(?![\w.-])"
+            rb"(?<![\w.-])(?:" + b"|".join(re.escape(name.encode()) for name in written) + rb")(?![\w.-])"
         )
+
+
+def _spellings(name: str) -> set[str]:
+    """Return a name as it is, as JSON has it, and either as batch writes it into the JSON of what it keeps aside."""
+    plain = {name, *(json.dumps(name, ensure_ascii=ascii_only)[1:-1] for ascii_only in (True, False))}
+    return plain | {visible_json(json.dumps(text, ensure_ascii=False))[1:-1] for text in plain}

@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 from clickwatch_service import UserError
 from clickwatch_service.pseudonyms import Pseudonyms
+from clickwatch_service.shown import visible_json
 from clickwatch_streaming.compaction import compact, exchange
 from clickwatch_streaming.forget_files import forget_in_lake, forget_in_logs, forget_in_results
 from clickwatch_streaming.forgetting import Forgetting, Mode
@@ -240,6 +241,19 @@ def test_results_by_user_and_lines_kept_aside_are_forgotten(tmp_path: Path, mode
     assert [(one.place.name, one.rows) for one in done] == [("segments.parquet", 1), (aside.name, 1)]
     assert Counter(pq.read_table(day / "segments.parquet")["user_id"].to_pylist()) == after(mode, 1, user_2=1)
     assert b'"user_1' not in aside.read_bytes().replace(b"\\", b"")
+
+
+@pytest.mark.parametrize("ascii_only", [True, False])
+def test_a_name_that_batch_writes_by_escapes_is_forgotten_in_what_it_keeps_aside(ascii_only: bool) -> None:
+    user = 'ann "b"\u202e'
+    line = json.dumps({"user_id": user}, ensure_ascii=ascii_only)[:-1]
+    kept = [{"table": "user_segments", "row": {"user_id": user}}, {"line": 4, "text": line}]
+    removing = Forgetting.of(user, Mode.REMOVE, PSEUDONYMS)
+
+    for entry in kept:
+        text = visible_json(json.dumps(entry, ensure_ascii=False))
+
+        assert removing.text(text.encode()) is None
 
 
 def test_a_user_is_not_mistaken_for_another_with_a_longer_name() -> None:
