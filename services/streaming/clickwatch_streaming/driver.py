@@ -1,4 +1,4 @@
-"""Only one service at a time works in a data directory; the JVM of a killed one is ended first.
+"""Spark's JVM, a child of the service: one at a time works in a data directory, and none outlives its service.
 
 A service that is killed cannot stop its JVM, which notices a moment later that its parent is gone.
 Until then it would write into the checkpoints that the next service goes on from.
@@ -10,6 +10,7 @@ import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from subprocess import Popen, TimeoutExpired
 
 import structlog
 from clickwatch_service import UserError
@@ -40,12 +41,43 @@ def sole_service(folder: Path) -> Iterator[None]:
         yield
 
 
-def remember_jvm(spark: SparkSession, folder: Path) -> None:
-    """Write down which JVM works in `folder`."""
-    gateway = spark.sparkContext._gateway
-    process = getattr(gateway, "proc", None)
-    if process is not None:
-        (folder / "jvm.pid").write_text(f"{process.pid} {_started(process.pid)}")
+class Jvm:
+    """The JVM of a session, which py4j asks for everything; what py4j raises once it is gone says nothing of that."""
+
+    def __init__(self, spark: SparkSession, folder: Path) -> None:
+        """Know it, and write down that it works in `folder`."""
+        self._process: Popen[bytes] | None = getattr(spark.sparkContext._gateway, "proc", None)
+        if self._process is not None:
+            (folder / "jvm.pid").write_text(f"{self._process.pid} {_started(self._process.pid)}")
+
+    def has_ended(self, within_seconds: float = 0) -> bool:
+        """Whether it has ended, or does so within that time."""
+        if self._process is None:
+            return False
+        try:
+            self._process.wait(within_seconds)
+        except TimeoutExpired:
+            return False
+        return True
+
+    def require_running(self) -> None:
+        """Return if it runs.
+
+        Raises:
+            UserError: it has ended; says how, and what may help.
+        """
+        if self._process is not None and self.has_ended():
+            status = self._process.returncode
+            how = f"killed by {signal.Signals(-status).name}" if status < 0 else f"with status {status}"
+            raise UserError(
+                f"Spark's JVM has ended ({how}): SPARK_DRIVER_MEMORY may be too small, or the machine out of memory"
+            )
+
+    def kill(self) -> None:
+        """End it at once."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
 
 
 def _end_jvm(pid_file: Path) -> None:

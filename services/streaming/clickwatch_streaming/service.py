@@ -15,6 +15,7 @@ from clickwatch_events.registry import NotRegistered, Registry, RegistryUnavaila
 from clickwatch_events.schemas import ALERTS, EVENTS
 from clickwatch_jars.java import spark_java_home
 from clickwatch_service import UserError
+from clickwatch_service.limits import TookTooLong, within
 from clickwatch_service.metrics import served_metrics
 from py4j.protocol import Py4JError  # type: ignore[import-untyped]
 from pyspark.errors import StreamingQueryException
@@ -34,12 +35,12 @@ from tenacity import (
 from clickwatch_streaming import lake
 from clickwatch_streaming.backlog import unread_messages
 from clickwatch_streaming.cluster import wait_for_master
-from clickwatch_streaming.driver import remember_jvm, sole_service
+from clickwatch_streaming.driver import Jvm, sole_service
 from clickwatch_streaming.hot_windows import AlertQuery
 from clickwatch_streaming.kafka import Heartbeat, wait_for_topics
 from clickwatch_streaming.metrics import ProjectorMetrics, QueryFigures, ServiceMetrics
 from clickwatch_streaming.projector import project
-from clickwatch_streaming.session import spark_session
+from clickwatch_streaming.session import spark_session, stop_quietly
 from clickwatch_streaming.settings import Settings, Trigger
 from clickwatch_streaming.status import reported_status
 
@@ -50,6 +51,8 @@ DRAIN_ABOVE = 50_000
 
 _LOOK_SECONDS = 0.5
 _FIGURES_SECONDS = 5.0
+_STOP_SECONDS = 30.0
+_JVM_ENDS_SECONDS = 5.0
 
 
 def run(settings: Settings, stop: threading.Event, say: Callable[[str], None]) -> None:
@@ -74,33 +77,44 @@ def _run(settings: Settings, stop: threading.Event, say: Callable[[str], None], 
     wait_for_master(settings, stop)
     if stop.is_set():
         return
-    try:
-        with (
-            sole_service(settings.checkpoints_dir),
-            _spark(settings, partitions[settings.kafka_topic], stop) as spark,
-            _projector(settings, partitions[settings.alerts_topic], say, metrics.projector) as failed,
-        ):
-            supervisor = _Supervisor(spark, settings, registry, schema_id, stop, failed, metrics)
-            with reported_status(settings, lambda: supervisor.backlog, metrics.found):
-                supervisor.run()
-    except Py4JError as error:
-        raise RuntimeError("Spark's JVM has ended; SPARK_DRIVER_MEMORY may be too small") from error
+    with (
+        sole_service(settings.checkpoints_dir),
+        _spark(settings, partitions[settings.kafka_topic], stop) as (spark, jvm),
+        _projector(settings, partitions[settings.alerts_topic], say, metrics.projector) as failed,
+    ):
+        supervisor = _Supervisor(spark, jvm, settings, registry, schema_id, stop, failed, metrics)
+        with reported_status(settings, lambda: supervisor.backlog, metrics.found):
+            supervisor.run()
 
 
 @contextmanager
-def _spark(settings: Settings, topic_partitions: int, stop: threading.Event) -> Iterator[SparkSession]:
+def _spark(settings: Settings, topic_partitions: int, stop: threading.Event) -> Iterator[tuple[SparkSession, Jvm]]:
     spark = spark_session(settings, topic_partitions, stop)
-    remember_jvm(spark, settings.checkpoints_dir)
+    jvm = Jvm(spark, settings.checkpoints_dir)
     log.info("Spark started", version=spark.version, master=spark.sparkContext.master)
     try:
-        yield spark
+        yield spark, jvm
+    except Exception as error:
+        # What py4j raises once its JVM is gone is of many kinds; the exit itself may be seen a little later.
+        if jvm.has_ended(_JVM_ENDS_SECONDS if isinstance(error, (Py4JError, ConnectionError, EOFError)) else 0):
+            jvm.require_running()
+        raise
     finally:
-        # Spark reports each task that is interrupted on purpose as an error.
-        spark.sparkContext.setLogLevel("OFF")
-        for query in spark.streams.active:
-            query.stop()
-        spark.stop()
-        log.info("Spark stopped")
+        if not jvm.has_ended():
+            try:
+                within(_STOP_SECONDS, "stopping Spark", lambda: _stop(spark))
+                log.info("Spark stopped")
+            except TookTooLong as error:
+                log.warning("Spark killed", reason=str(error))
+                jvm.kill()
+
+
+def _stop(spark: SparkSession) -> None:
+    # Spark reports each task that is interrupted on purpose as an error.
+    spark.sparkContext.setLogLevel("OFF")
+    for query in spark.streams.active:
+        query.stop()
+    spark.stop()
 
 
 def _ready_registry(settings: Settings, stop: threading.Event) -> tuple[Registry, int]:
@@ -155,6 +169,7 @@ class _Supervisor:
     def __init__(
         self,
         spark: SparkSession,
+        jvm: Jvm,
         settings: Settings,
         registry: Registry,
         schema_id: int,
@@ -163,6 +178,7 @@ class _Supervisor:
         metrics: ServiceMetrics,
     ) -> None:
         self._spark = spark
+        self._jvm = jvm
         self._settings = settings
         self._registry = registry
         self._alerts_schema_id = schema_id
@@ -199,7 +215,7 @@ class _Supervisor:
             if monotonic() >= next_poll:
                 next_poll = monotonic() + settings.registry_poll_interval.total_seconds()
                 if self._learn_schemas():
-                    self._queries["alerts"].stop()
+                    stop_quietly(self._spark, self._queries["alerts"], settings.spark_log_level)
                     self._start_alerts()
                 if self._registry_answers and lake.waits_for_registry(settings):
                     heartbeat.nudge()
@@ -255,6 +271,7 @@ class _Supervisor:
         return bool(new)
 
     def _raise_failures(self) -> None:
+        self._jvm.require_running()
         if self._projector_failed:
             raise self._projector_failed[0]
         for name, query in self._queries.items():

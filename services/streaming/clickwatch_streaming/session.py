@@ -6,17 +6,21 @@ import signal
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
 
 from clickwatch_jars.java import spark_java_home
 from clickwatch_service import UserError
 from py4j.protocol import Py4JJavaError  # type: ignore[import-untyped]
+from pyspark import SparkContext
 from pyspark.errors import PySparkException
 from pyspark.sql import SparkSession
+from pyspark.sql.streaming.query import StreamingQuery
 
 from clickwatch_streaming.cluster import is_local, wait_for_slots
 from clickwatch_streaming.connectors import connector_jars
 from clickwatch_streaming.settings import Settings
+from clickwatch_streaming.waiting import waited_for
 
 _LOG4J = """status = error
 rootLogger.level = {level}
@@ -30,6 +34,8 @@ appender.stderr.layout.pattern = spark %d{{yyyy-MM-dd'T'HH:mm:ss}} %p %c{{1}}: %
 
 _SPARE_SLOTS = 2
 """On a cluster, for what else the driver asks beside both queries."""
+
+_TASKS_END = timedelta(seconds=5)
 
 STATE_STORE = "org.apache.spark.sql.execution.streaming.state.RocksDBStateStoreProvider"
 
@@ -81,6 +87,27 @@ def _signals_kept_from_children() -> Iterator[None]:
     finally:
         signal.signal(signal.SIGTERM, before)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
+
+
+def stop_quietly(spark: SparkSession, query: StreamingQuery, log_level: str) -> None:
+    """Stop a query on purpose: what its tasks say of being interrupted is no error, and is not logged.
+
+    Meanwhile nothing is; errors of another query are told by its exception.
+    """
+    context, group = spark.sparkContext, query.runId
+    context.setLogLevel("OFF")
+    try:
+        query.stop()
+        waited_for(lambda: not _has_tasks(context, group), _TASKS_END, threading.Event(), lambda: None)
+    finally:
+        context.setLogLevel(log_level)
+
+
+def _has_tasks(context: SparkContext, group: str) -> bool:
+    tracker = context.statusTracker()
+    jobs = (tracker.getJobInfo(job) for job in tracker.getJobIdsForGroup(group))
+    stages = (tracker.getStageInfo(stage) for job in jobs if job is not None for stage in job.stageIds)
+    return any(stage is not None and stage.numActiveTasks for stage in stages)
 
 
 def least_slots(settings: Settings, topic_partitions: int) -> int:

@@ -113,6 +113,13 @@ class Service:
         assert self._process.poll() is None, text[-3000:]
         return text
 
+    def ended(self) -> tuple[int, str]:
+        """Return its status and what it has said, once it has ended by itself."""
+        assert self._process is not None
+        status = self._process.wait(PATIENCE_SECONDS)
+        self._process = None
+        return status, self._log.read_text(errors="replace")
+
     def wait_to_say(self, what: str) -> None:
         until(lambda: what in self.said())
 
@@ -276,6 +283,8 @@ def test_schemas_registry_and_service_change_under_load_and_no_event_is_lost(wor
         alert_seconds = monotonic() - registered
         until(lambda: world.lake_has(first))
         lake_seconds = monotonic() - registered
+        # The alert query was stopped on purpose, which is no error of anybody's.
+        assert " ERROR " not in service.said()
         print(f"from registration to the first alert {alert_seconds:.1f} s, to the lake {lake_seconds:.1f} s")
 
         # The registry goes: known ids go on, an id that only it can tell is parked until it is back.
@@ -315,3 +324,11 @@ def test_schemas_registry_and_service_change_under_load_and_no_event_is_lost(wor
         assert row["event_type"] in kinds
         assert (row["session_id"], row["price_minor"], row["currency"]) == (None, None, None)
     assert counts_by_reason(world.bootstrap, f"{world.topic}-dlq") == {"unknown_schema_id": 1}
+
+    # Whatever the service is about when its JVM dies, it says that, and not what py4j made of it.
+    pid, _, _ = (world.lake.root.parent / "checkpoints" / "jvm.pid").read_text().partition(" ")
+    os.kill(int(pid), signal.SIGKILL)
+    status, said = service.ended()
+    assert status == 1
+    assert "error: Spark's JVM has ended (killed by SIGKILL): SPARK_DRIVER_MEMORY may be too small" in said
+    assert "Traceback" not in said
