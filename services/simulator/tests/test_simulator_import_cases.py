@@ -115,6 +115,22 @@ def test_two_hours_moved_into_the_past_are_replayed(replayed: Replayed) -> None:
     assert run.ledger["future"] == 0
 
 
+def test_a_row_that_would_happen_after_it_is_sent_is_set_aside_when_times_are_moved(replayed: Replayed) -> None:
+    times = ["10:00:00", "12:00:00", "10:00:01"]
+    rows = [f"2020-02-01 {time} UTC,view,7,1,toys,,1,u{n},s" for n, time in enumerate(times)]
+    options = ("--mapping", "rees46", "--start-time", "now", "--speed", "recorded", "--max-bad", "0.5")
+
+    run = replayed("shop.csv", _rees46(*rows), *options)
+
+    assert run.error is None
+    assert sorted(event.user_id for event in run.events) == ["u0", "u2"]
+    assert [(row["set_aside"], row["reason"]) for row in run.aside] == [
+        (3, "timestamp is more than 5 minutes after it was received")
+    ]
+    assert (run.ledger["events"], run.ledger["future"]) == (2, 0)
+    assert (run.ledger["import"]["accepted"], run.ledger["import"]["rows"]) == (2, 3)
+
+
 @pytest.mark.parametrize("start", ["+1h", "1999-12-31T23:00Z"])
 def test_a_start_at_which_no_event_can_have_happened_is_refused(replayed: Replayed, start: str) -> None:
     run = replayed("shop.csv", REES46, "--mapping", "rees46", "--start-time", start, "--speed", "recorded")
@@ -291,7 +307,7 @@ def test_bytes_that_are_no_text_cost_their_row(replayed: Replayed) -> None:
     ("content", "word"),
     [
         (b"PK\x03\x04rest", "zip archive or a spreadsheet"),
-        (b"PAR1rest", "Parquet"),
+        (b"PAR1\x15rest", "Parquet"),
         (b"", "empty"),
         (b" \n", "empty"),
     ],

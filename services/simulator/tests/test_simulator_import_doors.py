@@ -173,13 +173,13 @@ def test_a_broken_object_in_an_array_costs_itself() -> None:
 
     rows = list(document_rows(io.StringIO(text)))
 
-    assert [(row.line, isinstance(row.values, BadRow)) for row in rows] == [
+    assert [(row.number, isinstance(row.values, BadRow)) for row in rows] == [
         (1, False),
         (2, True),
         (3, False),
-        (3, True),
-        (3, False),
-        (3, True),
+        (4, True),
+        (5, False),
+        (6, True),
     ]
 
 

@@ -1,18 +1,20 @@
 """The command `replay`."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated
 
+import numpy as np
 import typer
 from clickwatch_events.limits import EARLIEST_MS, MAX_FUTURE
 from clickwatch_events.times import epoch_ms, seeming_form
 from clickwatch_service import UserError, load_settings, stop_on_signals
 from clickwatch_service.pseudonyms import Pseudonyms
 from clickwatch_service.shown import shown
+from numpy.typing import NDArray
 from structlog import get_logger
 
 from clickwatch_simulator import when
@@ -90,6 +92,8 @@ def replay(
     if first_at_ms is not None and start_time is not None:
         _refuse_impossible_times(start_time, first_at_ms, now)
         if factor is None or factor > 1:
+            if file.exists() and not file.is_file():
+                raise UserError(f"{file}: cannot be read twice, as --start-time needs: give a file")
             with looked_at() as (found, reader):
                 scouted = Replay(found.rows, reader, lambda row, error: None, limit=events)
                 _refuse_impossible_times(
@@ -107,8 +111,10 @@ def replay(
         outputs = connected(settings, log_files, ledger, kafka=kafka)
         stop = stop_on_signals()
         pace = FullSpeed(stop) if factor is None else RecordedSpeed(stop, factor)
-        batches = replayed.batches(first_at_ms, settings.watermark, with_fates=ledger is not None)
+        sent_at = None if first_at_ms is None else _sending_times(epoch_ms(now), first_at_ms, factor)
+        batches = replayed.batches(first_at_ms, settings.watermark, with_fates=ledger is not None, sent_at=sent_at)
         summary = replayed.summary
+        summary.unit = found.unit
         try:
             finished = outputs.run(batches, pace, events, None, options_of(ctx), summary.as_json)
         finally:
@@ -127,6 +133,17 @@ def _span(scouted: Replay, watermark: timedelta, first_at_ms: int) -> timedelta:
     for batch in scouted.batches(first_at_ms, watermark, with_fates=False):
         last_ms = max(last_ms, int(batch.due_ms[-1]))
     return timedelta(milliseconds=last_ms - first_at_ms)
+
+
+def _sending_times(
+    now_ms: int, first_at_ms: int, factor: float | None
+) -> Callable[[NDArray[np.int64]], NDArray[np.int64]]:
+    """Return what tells what the clock says when events are sent that are due at given times."""
+
+    def sent_at(due: NDArray[np.int64]) -> NDArray[np.int64]:
+        return now_ms + np.asarray((due - first_at_ms) / (factor or math.inf), np.int64)
+
+    return sent_at
 
 
 def _refuse_impossible_times(

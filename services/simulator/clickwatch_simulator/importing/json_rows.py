@@ -80,18 +80,17 @@ def document_rows(text: io.TextIOBase) -> Iterator[Row]:
 
     Arrays around them and commas between them do not matter. Only the object at hand is in memory.
     """
-    buffer, at, line, is_end = "", 0, 1, False
+    buffer, at, number, is_end = "", 0, 0, False
     while True:
         between = _BETWEEN.match(buffer, at)
         assert between is not None
-        line += buffer.count("\n", at, between.end())
         at = between.end()
         if at < len(buffer):
             found = _value(buffer, at, is_end=is_end)
             if found is not None:
                 values, end = found
-                yield Row(line, buffer[at:end].rstrip(), values)
-                line += buffer.count("\n", at, end)
+                number += 1
+                yield Row(number, buffer[at:end].rstrip(), values)
                 at = end
                 continue
         if is_end:

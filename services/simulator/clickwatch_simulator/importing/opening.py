@@ -32,8 +32,9 @@ _PACKED: dict[str, tuple[bytes, _Unpack]] = {
 _NO_TEXT = {
     b"PK\x03\x04": "a zip archive or a spreadsheet (xlsx): unpack it, or export it as CSV",
     b"\xd0\xcf\x11\xe0": "an old spreadsheet (xls): export it as CSV",
-    b"PAR1": "a Parquet file: export it as JSON lines or CSV",
-    b"ORC": "an ORC file: export it as JSON lines or CSV",
+    b"PAR1\x15": "a Parquet file: export it as JSON lines or CSV",
+    b"ORC\x08": "an ORC file: export it as JSON lines or CSV",
+    b"ORC\x0a": "an ORC file: export it as JSON lines or CSV",
     b"Obj\x01": "an Avro file: export it as JSON lines",
     b"7z\xbc\xaf": "a 7z archive: unpack it",
     b"\x04\x22\x4d\x18": "packed with lz4: unpack it",

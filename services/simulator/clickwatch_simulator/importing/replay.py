@@ -1,11 +1,13 @@
 """The events of a file, in its order, with the times at which they are sent."""
 
+from collections import deque
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 
 import numpy as np
 from clickwatch_events import Event
-from clickwatch_events.limits import MAX_FUTURE, MAX_TEXT_BYTES, Rule
+from clickwatch_events.jsonl import iso_timestamp
+from clickwatch_events.limits import MAX_FUTURE, MAX_TEXT_BYTES, Fault, Rule
 from clickwatch_service.pseudonyms import Pseudonyms
 from numpy.typing import NDArray
 
@@ -23,6 +25,7 @@ _MAX_FUTURE_MS = MAX_FUTURE // timedelta(milliseconds=1)
 _LONGEST_SENT = 256 * MAX_TEXT_BYTES
 """Texts beyond it might not fit into a message."""
 _LONG = 2**63
+_TOO_LATE = Fault("timestamp", Rule.TOO_LATE)
 
 
 class Replay:
@@ -59,10 +62,18 @@ class Replay:
         self._limit = limit
         self._pseudonyms = pseudonyms
         self._send_refused = send_refused
+        self._origins: deque[Row] | None = None
         self.summary = Summary(notes=reader.notes)
         self.shortened_pauses = 0
 
-    def batches(self, first_at_ms: int | None, watermark: timedelta, *, with_fates: bool) -> Iterator[Batch]:
+    def batches(
+        self,
+        first_at_ms: int | None,
+        watermark: timedelta,
+        *,
+        with_fates: bool,
+        sent_at: Callable[[NDArray[np.int64]], NDArray[np.int64]] | None = None,
+    ) -> Iterator[Batch]:
         """Return the events, due when they happened.
 
         Args:
@@ -70,19 +81,43 @@ class Replay:
             watermark: events further behind the newest are late.
             with_fates: work out what is a duplicate, late or out of order, for a ledger. This
                 remembers every id.
+            sent_at: for moved events, what the clock says when those are sent that are due at given times.
+                What would happen later than that is put aside.
         """
         fates = _Fates(watermark) if with_fates else None
         schedule = _Schedule(is_moved=first_at_ms is not None)
+        self._origins = None if sent_at is None else deque()
+
+        def settled(items: list[Item], times: NDArray[np.int64], following_ms: int | None) -> Batch:
+            due = schedule.due(times, following_ms)
+            if sent_at is not None:
+                happened = times <= sent_at(due) + _MAX_FUTURE_MS
+                items, times, due = self._happened(items, happened.tolist()), times[happened], due[happened]
+            self._note_times(items, times)
+            return _batch(items, due, fates)
+
         items, times = list[Item](), np.empty(0, np.int64)
         for following in self._chunks(first_at_ms):
             following_times = np.fromiter([item.timestamp_ms for item in following], np.int64, len(following))
-            self._note_times(following, following_times)
             if items:
-                yield _batch(items, times, schedule.due(times, int(following_times.min())), fates, schedule)
+                yield settled(items, times, int(following_times.min()))
             items, times = following, following_times
         if items:
-            yield _batch(items, times, schedule.due(times, None), fates, schedule)
+            yield settled(items, times, None)
         self.shortened_pauses = schedule.pauses
+
+    def _happened(self, items: list[Item], happened: list[bool]) -> list[Item]:
+        """Return the items that have happened when they are sent, or nearly, and put the others aside."""
+        assert self._origins is not None
+        for item, has_happened in zip(items, happened, strict=True):
+            row = self._origins.popleft()
+            if isinstance(item, Event) and not has_happened:
+                detail = f"{_TOO_LATE}: {iso_timestamp(item.timestamp_ms)} once it is moved in time"
+                error = BadRow(str(_TOO_LATE), detail)
+                self.summary.events -= 1
+                self.summary.put_aside(row.number, error)
+                self._keep(row, error)
+        return [item for item, has_happened in zip(items, happened, strict=True) if has_happened]
 
     def _note_times(self, items: list[Item], times: NDArray[np.int64]) -> None:
         """Count the times of events; what was refused has none that counts."""
@@ -113,17 +148,21 @@ class Replay:
             for outcome in outcomes_of(row, shift_ms or 0):
                 if isinstance(outcome, Event):
                     summary.events += 1
+                    if self._origins is not None:
+                        self._origins.append(row)
                     yield outcome if pseudonyms is None else outcome._replace(user_id=pseudonyms.of(outcome.user_id))
                     if summary.events == limit:
                         return
                 elif isinstance(outcome, SkippedRow):
                     summary.skip(str(outcome))
                 else:
-                    summary.put_aside(row.line, outcome)
+                    summary.put_aside(row.number, outcome)
                     self._keep(row, outcome)
                     refused = self._refused(outcome)
                     if refused is not None:
                         summary.sent_refused += 1
+                        if self._origins is not None:
+                            self._origins.append(row)
                         yield refused
 
     def _refused(self, error: BadRow) -> Refused | None:
@@ -197,11 +236,9 @@ class _Fates:
         self._seen: dict[str, Fate] = {}
         self._newest_ms = 0
 
-    def of(self, item: Item, *, is_future: bool) -> Fate:
+    def of(self, item: Item) -> Fate:
         if not isinstance(item, Event):
             return Fate.ON_TIME
-        if is_future:
-            return Fate.FUTURE
         before = self._seen.get(item.event_id)
         if before is not None:
             return Fate.DUPLICATE_LATE if before is Fate.LATE else Fate.DUPLICATE
@@ -212,11 +249,5 @@ class _Fates:
         return fate
 
 
-def _batch(
-    items: list[Item], times: NDArray[np.int64], due: NDArray[np.int64], fates: _Fates | None, schedule: _Schedule
-) -> Batch:
-    if fates is None:
-        return Batch(items, due, None)
-    future = (times - due > _MAX_FUTURE_MS).tolist() if schedule.is_moved else [False] * len(items)
-    pairs = zip(items, future, strict=True)
-    return Batch(items, due, np.array([fates.of(item, is_future=ahead) for item, ahead in pairs], np.uint8))
+def _batch(items: list[Item], due: NDArray[np.int64], fates: _Fates | None) -> Batch:
+    return Batch(items, due, None if fates is None else np.array([fates.of(item) for item in items], np.uint8))

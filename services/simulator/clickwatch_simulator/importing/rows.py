@@ -64,12 +64,12 @@ class Row(NamedTuple):
     """One row.
 
     Attributes:
-        line: its first line in the file, counted from 1.
+        number: its first line in the file, or which object of a JSON document it is, counted from 1.
         text: the row as it stands there, without its line end.
         values: its values, or what is wrong with it.
     """
 
-    line: int
+    number: int
     text: str
     values: Values | BadRow
 

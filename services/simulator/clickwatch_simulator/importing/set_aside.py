@@ -1,4 +1,4 @@
-"""Rows that are no events, kept with their line and reason, in a file that can be replayed once they are mended."""
+"""Rows that are no events, kept with their number and reason, in a file that can be replayed once they are mended."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -26,7 +26,7 @@ class SetAside:
         self.path = path
         self._header = header
         self._file: BinaryIO | None = None
-        self._last_line = 0
+        self._last: Row | None = None
         path.unlink(missing_ok=True)
 
     def add(self, row: Row, error: BadRow) -> None:
@@ -34,11 +34,11 @@ class SetAside:
         if self._file is None:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             self._file = self.path.open("wb", buffering=1 << 16)
-        if row.line == self._last_line:
+        if row is self._last:
             return
-        self._last_line = row.line
+        self._last = row
         record: dict[str, object] = {
-            _MARK: row.line,
+            _MARK: row.number,
             "reason": error.reason,
             "error": str(error),
             "text": _encodable(row.text),
@@ -66,9 +66,9 @@ def again(rows: Iterator[Row]) -> Iterator[Row]:
             continue
         text, columns = values.get("text"), values.get("columns")
         if isinstance(columns, dict) and isinstance(text, str):
-            yield Row(row.line, text, {name: None if cell in NULLS else cell for name, cell in columns.items()})
+            yield Row(row.number, text, {name: None if cell in NULLS else cell for name, cell in columns.items()})
         elif isinstance(text, str):
-            yield Row(row.line, text, _object(text))
+            yield Row(row.number, text, _object(text))
         else:
             yield row
 

@@ -41,6 +41,7 @@ class Source:
     Attributes:
         rows: its rows; broken ones carry their error.
         header: names of its columns; None: rows are JSON objects.
+        unit: what its rows' numbers count: line or object.
         description: what the file was found to be, for people.
         encoding: its encoding's name.
         encoding_is_guessed: whether its bytes only fit the encoding and do not prove it.
@@ -48,6 +49,7 @@ class Source:
 
     rows: Iterator[Row]
     header: Sequence[str] | None
+    unit: str
     description: str
     encoding: str
     encoding_is_guessed: bool
@@ -89,9 +91,15 @@ def source(
             words = _WORDS[found]
         packed = f", {file.packing}" if file.packing else ""
         description = f"{words}, {file.encoding}{packed}"
-        rows = _sound(path, file, rows)
+        unit = "object" if found is RowFormat.JSON else "line"
+        rows = _sound(path, file, rows, unit)
         yield Source(
-            rows if found is RowFormat.CSV else again(rows), names, description, file.encoding, file.encoding_is_guessed
+            rows if found is RowFormat.CSV else again(rows),
+            names,
+            unit,
+            description,
+            file.encoding,
+            file.encoding_is_guessed,
         )
 
 
@@ -102,17 +110,17 @@ def _format(sample: str) -> RowFormat:
     return RowFormat.JSONL if has_a_value_a_line(text) else RowFormat.JSON
 
 
-def _sound(path: Path, file: Opened, rows: Iterator[Row]) -> Iterator[Row]:
+def _sound(path: Path, file: Opened, rows: Iterator[Row], unit: str) -> Iterator[Row]:
     """Return the rows; what is not in the file's encoding is a bad row, damage ends the reading in words."""
-    line = 0
+    number = 0
     try:
         for row in rows:
-            line = row.line
+            number = row.number
             yield row if row.text.isascii() or _is_text(row.text) else _not_text(row, file.encoding)
     except DAMAGE as error:
-        raise UserError(f"{path}: damaged after line {line} ({error}): the rows before it were sent") from None
+        raise UserError(f"{path}: damaged after {unit} {number} ({error}): the rows before it were sent") from None
     except OSError as error:
-        raise UserError(f"{path}: cannot be read after line {line} ({error.strerror or error})") from None
+        raise UserError(f"{path}: cannot be read after {unit} {number} ({error.strerror or error})") from None
 
 
 def _is_text(text: str) -> bool:

@@ -16,7 +16,7 @@ _TYPES_SHOWN = 20
 @dataclass
 class _Reason:
     count: int
-    line: int
+    number: int
     detail: str
 
 
@@ -25,6 +25,7 @@ class Summary:
     """Counts of one run.
 
     Attributes:
+        unit: what the rows' numbers count: line or object.
         rows: rows read.
         events: events accepted.
         sent_refused: of what was set aside, messages sent to Kafka all the same, to be dead letters there.
@@ -32,6 +33,7 @@ class Summary:
         notes: what was changed or is odd, and how often.
     """
 
+    unit: str = "line"
     rows: int = 0
     events: int = 0
     sent_refused: int = 0
@@ -65,11 +67,11 @@ class Summary:
         """Count a row of a type that is skipped."""
         self._skipped[their_type] += 1
 
-    def put_aside(self, line: int, error: BadRow) -> None:
+    def put_aside(self, number: int, error: BadRow) -> None:
         """Count a row that is no event."""
         found = self._reasons.get(error.reason)
         if found is None:
-            self._reasons[error.reason] = _Reason(1, line, str(error))
+            self._reasons[error.reason] = _Reason(1, number, str(error))
         else:
             found.count += 1
 
@@ -83,7 +85,7 @@ class Summary:
         lines.append(f"set aside  {self.set_aside:>12,}")
         for reason, found in sorted(self._reasons.items(), key=lambda one: -one[1].count):
             lines.append(f"{found.count:>23,}   {shown(reason, _WIDTH)}")
-            lines.append(f"{'':26}line {found.line}: {_shortened(found.detail)}")
+            lines.append(f"{'':26}{self.unit} {found.number}: {_shortened(found.detail)}")
         if self.sent_refused:
             lines.append(f"{self.sent_refused:>23,}   of them sent to Kafka, for the dead letters")
         lines.extend(f"note: {count:,} {shown(note, _WIDTH)}" for note, count in self.notes.items())
