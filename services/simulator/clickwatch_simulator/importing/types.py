@@ -16,6 +16,17 @@ class EventTypes:
         self._types = mapping.types
         self._skip_other_types = skip_other_types
 
+    def known(self, theirs: str) -> EventType | None:
+        """Return our type, None for one that the mapping does not name.
+
+        Raises:
+            SkippedRow: it is one to skip.
+        """
+        event_type = self._types.get(theirs)
+        if event_type is None and (self._skip_other_types or theirs in self._types):
+            raise SkippedRow(theirs)
+        return event_type
+
     def of(self, value: object) -> EventType:
         """Return our type for a value that is there.
 
@@ -24,11 +35,9 @@ class EventTypes:
             BadRow: the mapping does not name it.
         """
         theirs = value if isinstance(value, str) else text_of(self._column, value)
-        event_type = self._types.get(theirs)
+        event_type = self._types.get(theirs) or self.known(theirs)
         if event_type is not None:
             return event_type
-        if self._skip_other_types or theirs in self._types:
-            raise SkippedRow(theirs)
         raise BadRow(
             f"{self._column} is none of the mapping's types",
             f"{self._column} is {shown(theirs)}, must be one of {', '.join(self._types)}: name it by --type, "
