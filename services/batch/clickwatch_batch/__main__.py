@@ -50,7 +50,7 @@ def run(
     days = _chosen_days(day, first, last)
     settings = load_settings(Settings)
     if publish:
-        ServingLayer(settings.database_url, settings.wait_timeout).check()
+        ServingLayer(settings.database_url, settings.wait_timeout, settings.database_timeout).check()
     failures: dict[date, UserError] = {}
     for each in days:
         try:

@@ -7,6 +7,7 @@ from typing import NamedTuple, TypeVar
 import psycopg
 import structlog
 from clickwatch_service import UserError
+from clickwatch_service.limits import TookTooLong, within
 from clickwatch_service.stores import TooManyRefused, is_outage, is_refused_record, reason_of
 from psycopg import Cursor
 from psycopg.conninfo import conninfo_to_dict
@@ -41,10 +42,17 @@ class Published(NamedTuple):
 class ServingLayer:
     """The tables the batch layer fills."""
 
-    def __init__(self, database_url: str, wait_timeout: timedelta) -> None:
-        """Publish to `database_url`; wait for it up to `wait_timeout`."""
+    def __init__(self, database_url: str, wait_timeout: timedelta, limit: timedelta = timedelta(hours=1)) -> None:
+        """Publish to `database_url`.
+
+        Args:
+            database_url: the database, as a role that may write the daily tables.
+            wait_timeout: how long to wait for a connection.
+            limit: how long one transaction may take before the database counts as standing still.
+        """
         self._database_url = database_url
         self._wait_timeout = wait_timeout
+        self._limit = limit
 
     def check(self) -> None:
         """Make sure that publishing can work, before a day is analysed for nothing.
@@ -188,10 +196,20 @@ class ServingLayer:
             reraise=True,
         )
         try:
-            done: T = retrying(self._attempt, work)
+            done: T = retrying(self._attempt_within_limit, work)
+        except TookTooLong:
+            raise UserError(
+                f"DATABASE_URL={self._address()}: the database stands still: a transaction has not come to its end "
+                f"within DATABASE_TIMEOUT ({self._limit.total_seconds():g} s), and whether it will is not known; see "
+                "what holds the database up, then run it again"
+            ) from None
         except (psycopg.Error, TooManyRefused) as error:
             raise UserError(f"DATABASE_URL={self._address()}: {_explained(error, undone)}") from None
         return done
+
+    def _attempt_within_limit(self, work: Callable[[Cursor[tuple[object, ...]]], T]) -> T:
+        # A server that is frozen answers nothing, and no option of the connection ends a wait for it.
+        return within(self._limit.total_seconds(), "transaction", lambda: self._attempt(work))
 
     def _attempt(self, work: Callable[[Cursor[tuple[object, ...]]], T]) -> T:
         with self._connected() as connection, connection.cursor() as cursor:

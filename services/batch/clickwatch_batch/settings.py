@@ -77,6 +77,7 @@ class Settings(ServiceSettings):
         spark_master: a Spark master, such as `spark://spark:7077` or `local[*]`; needs the package pyspark.
         database_url: the serving layer, as a role that may write the daily tables.
         wait_timeout: how long to wait for the database.
+        database_timeout: how long one transaction may take before the database counts as standing still.
         day_grace: how long after its end a day counts as unfinished while its log still grows.
         malformed_warn: the share of lines that are no event, 0 to 1, above which a day is worth a warning.
         malformed_threshold: the same, above which it is not published.
@@ -116,6 +117,7 @@ class Settings(ServiceSettings):
     spark_master: str | None = None
     database_url: Annotated[str, AfterValidator(_postgres_url)] = "postgresql://clickwatch@localhost:5432/clickwatch"
     wait_timeout: Duration = timedelta(seconds=30)
+    database_timeout: PositiveDuration = timedelta(hours=1)
     day_grace: Duration = timedelta(minutes=15)
     malformed_warn: Share | None = 0.01
     malformed_threshold: Share | None = 0.05

@@ -264,7 +264,7 @@ def _why_unfinished(day: date, settings: Settings, is_wanted: bool) -> str:
 
 
 def _serving_layer(settings: Settings) -> ServingLayer:
-    return ServingLayer(settings.database_url, settings.wait_timeout)
+    return ServingLayer(settings.database_url, settings.wait_timeout, settings.database_timeout)
 
 
 def _keep_malformed_lines(engine: Engine, log: LogFile, intake: Intake, file: Location) -> None:

@@ -5,6 +5,7 @@ import socketserver
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from email import message_from_bytes, policy
@@ -14,7 +15,7 @@ from pathlib import Path
 from typing import TypeVar
 
 import pytest
-from clickwatch_batch.daily import DailyReport, DailySummary, Dropped
+from clickwatch_batch.daily import DailyReport, DailySummary, Dropped, ProductPerformance
 from clickwatch_batch.notifier import chosen_notifier
 from clickwatch_batch.report import to_text
 from clickwatch_batch.settings import Settings
@@ -34,7 +35,11 @@ REPORT = DailyReport(
 
 
 def tell(**settings: object) -> None:
-    chosen_notifier(Settings.model_validate({"notify_timeout": "60 s", **settings})).tell(REPORT)
+    tell_of(REPORT, **settings)
+
+
+def tell_of(report: DailyReport, /, **settings: object) -> None:
+    chosen_notifier(Settings.model_validate({"notify_timeout": "60 s", **settings})).tell(report)
 
 
 class Webhook(ThreadingHTTPServer):
@@ -139,6 +144,21 @@ def test_an_email_has_the_text_and_the_json_attached() -> None:
     assert text.get_content().replace("\r\n", "\n") == to_text(REPORT)
     assert attached.get_filename() == "summary_2025-06-01.json"
     assert json.loads(attached.get_content())["summary"]["total_events"] == 1_000_000
+
+
+def test_no_name_in_an_email_acts_on_the_text_around_it() -> None:
+    name = "p\x1b[31m\nTotal revenue   999\u202e"
+    named = replace(REPORT, top_products=(ProductPerformance(name, 9, 1, 1, 1),), log_name=name)
+
+    with running(MailServer()) as server:
+        tell_of(named, notifier="smtp", smtp_host="127.0.0.1", smtp_port=server.port, smtp_to="ann@shop.example")
+
+    body = server.mails[0].get_body(("plain",))
+    assert body is not None
+    text = body.get_content().replace("\r\n", "\n")
+    assert [char for char in text if char != "\n" and not char.isprintable()] == []
+    assert "Total revenue   999" not in text
+    assert r"p\x1b[31m\nTotal" in text
 
 
 def test_a_mail_server_that_is_busy_is_asked_again() -> None:

@@ -1,5 +1,7 @@
 """Publishing a day: all tables at once, only that day, and only what differs."""
 
+import os
+import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -21,6 +23,7 @@ from clickwatch_batch.daily import (
 )
 from clickwatch_batch.postgres import ServingLayer
 from clickwatch_service import UserError
+from tenacity import Retrying, retry_if_result, stop_after_delay, wait_fixed
 
 DAY = date(2025, 6, 1)
 FIRST_TIME = datetime(2025, 6, 2, 2, tzinfo=UTC)
@@ -222,6 +225,32 @@ def test_two_publishers_of_a_day_are_one_after_the_other(serving_layer: ServingL
 
     assert finished == ["second"]
     assert rows(database_url, "user_segments") == [(DAY, "ann", "buyer")]
+
+
+def test_a_database_that_stands_still_is_given_up_in_time(database_url: str) -> None:
+    impatient = ServingLayer(database_url, timedelta(seconds=10), timedelta(seconds=2))
+    ours = "datname = current_database() AND application_name = 'clickwatch-batch'"
+    frozen: list[int] = []
+
+    @repeatable
+    def freezing() -> Iterator[CategoryConversion]:
+        with psycopg.connect(database_url) as other:
+            ((pid,),) = other.execute(f"SELECT pid FROM pg_stat_activity WHERE {ours}").fetchall()
+        os.kill(pid, signal.SIGSTOP)
+        frozen.append(pid)
+        yield CATEGORIES[0]
+
+    try:
+        with pytest.raises(UserError, match=r"the database stands still: .*DATABASE_TIMEOUT \(2 s\)"):
+            impatient.publish(REPORT, SEGMENTS, PRODUCTS, freezing)
+    finally:
+        for pid in frozen:
+            os.kill(pid, signal.SIGCONT)
+    with psycopg.connect(database_url, autocommit=True) as other:
+        sessions = f"SELECT count(*) FROM pg_stat_activity WHERE {ours}"
+        gone = retry_if_result(lambda count: count != (0,))
+        waiting = Retrying(retry=gone, stop=stop_after_delay(60), wait=wait_fixed(0.1))
+        waiting(lambda: other.execute(sessions).fetchone())
 
 
 def test_a_database_without_tables_asks_for_migrations(postgres_url: str) -> None:

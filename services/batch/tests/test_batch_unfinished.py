@@ -19,6 +19,7 @@ from clickwatch_batch.notifier import subject
 from clickwatch_batch.postgres import ServingLayer
 from clickwatch_batch.storage import Location
 from test_batch_postgres import REPORT
+from test_batch_reconciliation import Shop, write_lake
 from test_batch_run import batch, error
 
 
@@ -128,6 +129,21 @@ def test_a_log_that_grows_while_it_is_read_gives_what_it_had(tmp_path: Path, tod
     assert document["summary"]["total_events"] > 120
     assert document["dropped"]["malformed_lines"] == 0
     assert document["log_name"] == log.name
+
+
+def test_a_lake_that_has_not_come_to_the_end_of_the_day_is_refused_or_marked(tmp_path: Path) -> None:
+    shop = Shop(tmp_path)
+    shop.event(7)
+    write_lake(shop, timedelta(hours=20))
+    variables = {"BATCH_SOURCE": "lake", "RECONCILIATION": "off"}
+
+    refused = batch(tmp_path, "run", "--date", "2025-06-01", "--no-publish", **variables)
+    marked = batch(tmp_path, "run", "--date", "2025-06-01", "--no-publish", "--unfinished", **variables)
+
+    said = "the lake has not come to the end of 2025-06-01: its windows are closed until 2025-06-01 20:00 UTC"
+    assert said in error(refused)
+    assert marked.returncode == 0, marked.stderr
+    assert json.loads((tmp_path / "reports" / "summary_2025-06-01.json").read_text())["unfinished"] == said
 
 
 def test_a_frozen_copy_has_whole_lines_alone(tmp_path: Path) -> None:
