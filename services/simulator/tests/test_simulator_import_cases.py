@@ -459,7 +459,7 @@ PRICES = {
     "12.515": 1252,
 }
 BAD_PRICES = {
-    '"12,50"': "price is '12,50', must be a number such as 35.79; a comma can mean two things",
+    '"12,50"': "price is '12,50', must be a number such as 35.79; where the comma is the decimal point",
     '"1,299.00"': "must be a number",
     "$12.50": "price is '$12.50', must be a number",
     "1_000": "must be a number",
@@ -482,6 +482,21 @@ def test_a_missing_price_is_none_and_a_bad_one_costs_its_own_row_with_the_true_r
     for row, reason in zip(run.aside, BAD_PRICES.values(), strict=True):
         assert reason in row["error"]
     assert "note: 2 values of price finer than the currency, rounded half up" in run.output
+
+
+def test_prices_with_a_decimal_comma_are_read_where_that_is_said(replayed: Replayed) -> None:
+    prices = {"12,50": 1250, "1.299,00": 129900, "1299,5": 129950, "12": 1200, "": None, "NULL": None, "-1,00": -100}
+    bad = ["12.50", "1,299.00", "1.29,00"]
+    rows = [f"2020-02-01 00:00:01 UTC;view;p;1;toys;acme;{text};u{n};s" for n, text in enumerate([*prices, *bad])]
+
+    run = replayed(
+        "shop.csv",
+        REES46_HEADER.replace(",", ";") + "\n" + "\n".join(rows),
+        *("--mapping", "rees46", "--decimal-comma", "--max-bad", "1"),
+    )
+
+    assert [event.price_minor for event in run.events] == [price for price in prices.values() if price != -100]
+    assert [row["reason"] for row in run.aside] == ["price_minor must not be negative"] + ["price is no number"] * 3
 
 
 def test_ids_keep_all_their_digits_and_a_whole_float_is_the_same_user(replayed: Replayed) -> None:

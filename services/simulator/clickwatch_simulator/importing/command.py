@@ -51,6 +51,9 @@ def replay(
         bool, typer.Option("--skip-other-types", help="Skip and count types that the mapping does not name.")
     ] = False,
     currency: Annotated[str | None, typer.Option(help="Currency of prices that do not say.")] = None,
+    decimal_comma: Annotated[
+        bool, typer.Option("--decimal-comma", help="Prices are written 1.299,50 and not 1299.50.")
+    ] = False,
     row_format: Annotated[RowFormat, typer.Option("--format", help="Unless the content tells.")] = RowFormat.AUTO,
     header: Annotated[
         str | None, typer.Option(help="Names of a CSV file's columns, with commas between, where it has no such line.")
@@ -75,7 +78,7 @@ def replay(
     settings = load_settings(Settings).checked()
     if mapping not in MAPPINGS:
         raise UserError(f"--mapping={mapping}: must be one of {', '.join(MAPPINGS)}")
-    columns = MAPPINGS[mapping].changed(column or [], type_ or [], currency)
+    columns = MAPPINGS[mapping].changed(column or [], type_ or [], currency, decimal_comma=decimal_comma)
     factor = _speed_factor(speed)
     now = datetime.now(UTC)
     first_at_ms = None if start_time is None else when.instant_ms("--start-time", start_time, now)

@@ -20,6 +20,7 @@ from clickwatch_simulator.importing.values import (
     minor_units,
     shown,
     text_of,
+    with_point,
 )
 
 Key = TypeVar("Key")
@@ -132,7 +133,8 @@ class RowToEvent:
         digits = self._digits.get(currency)
         if digits is None:
             digits = self._digits[currency] = digits_of(currency)
-        price, is_rounded = minor_units(mapping.price, value, digits)
+        written = with_point(mapping.price, value) if mapping.decimal_comma and isinstance(value, str) else value
+        price, is_rounded = minor_units(mapping.price, written, digits)
         if is_rounded:
             self._note(f"values of {mapping.price} finer than the currency, rounded half up")
         elif key is not None:

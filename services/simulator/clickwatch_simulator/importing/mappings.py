@@ -30,6 +30,7 @@ class RowMapping:
         event_id: column of an id; without it the id is made from the row.
         types: their event types to ours; None: skipped.
         default_currency: currency of prices that do not say.
+        decimal_comma: whether prices are written `1.299,50`.
         given: fields whose columns were named by whoever runs the import, so that they must be there.
         is_own_log: whether rows are lines of our own log, judged as the batch layer judges them.
     """
@@ -46,6 +47,7 @@ class RowMapping:
     event_id: str = ""
     types: Mapping[str, EventType | None] = field(default_factory=lambda: _OUR_TYPES)
     default_currency: str = "EUR"
+    decimal_comma: bool = False
     given: frozenset[str] = frozenset()
     is_own_log: bool = False
 
@@ -54,13 +56,16 @@ class RowMapping:
         """The fields that have a column, with its name."""
         return {name: getattr(self, name) for name in FIELDS if getattr(self, name)}
 
-    def changed(self, columns: list[str], types: list[str], currency: str | None) -> "RowMapping":
+    def changed(
+        self, columns: list[str], types: list[str], currency: str | None, *, decimal_comma: bool = False
+    ) -> "RowMapping":
         """Return this mapping with some columns and types replaced.
 
         Args:
             columns: `FIELD=COLUMN` each.
             types: `THEIRS=OURS` each; `THEIRS=` skips those rows.
             currency: the default currency, if given.
+            decimal_comma: whether prices are written `1.299,50`.
 
         Raises:
             UserError: no such field or event type.
@@ -86,6 +91,7 @@ class RowMapping:
             **new_columns,
             types=new_types,
             default_currency=currency or self.default_currency,
+            decimal_comma=decimal_comma,
             given=frozenset(name for name, column in new_columns.items() if column),
             is_own_log=self.is_own_log and not (columns or types),
         )
@@ -94,7 +100,7 @@ class RowMapping:
 FIELDS = tuple(
     name
     for name in RowMapping.__dataclass_fields__
-    if name not in ("types", "default_currency", "given", "is_own_log", "columns")
+    if name not in ("types", "default_currency", "decimal_comma", "given", "is_own_log")
 )
 
 _REES46_TYPES = {

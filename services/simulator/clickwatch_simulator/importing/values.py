@@ -16,6 +16,7 @@ JSON_NULLS: Container[object] = (None, "")
 """How JSON says it. Its values need not be hashable, so this is no set."""
 LARGEST_EXACT = 2**53
 _MOST_DIGITS = 40
+_WITH_COMMA = re.compile(r"([+-]?)([0-9]{1,3}(?:\.[0-9]{3})+|[0-9]+)(?:,([0-9]*))?")
 _NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]{1,9})?")
 
 
@@ -62,7 +63,7 @@ def minor_units(column: str, value: object, digits: int) -> tuple[int | None, bo
     if text in NULLS:
         return None, False
     if _NUMBER.fullmatch(text) is None:
-        comma = "; a comma can mean two things, so write the number with a point alone" if "," in text else ""
+        comma = "; where the comma is the decimal point, say --decimal-comma" if "," in text else ""
         raise BadRow(f"{column} is no number", f"{column} is {shown(value)}, must be a number such as 35.79{comma}")
     amount = Decimal(text)
     if amount and amount.adjusted() > _MOST_DIGITS:
@@ -70,6 +71,22 @@ def minor_units(column: str, value: object, digits: int) -> tuple[int | None, bo
     exact = amount.scaleb(digits) if amount.adjusted() > -_MOST_DIGITS else Decimal(0)
     whole = int(exact.to_integral_value(ROUND_HALF_UP))
     return whole, whole != exact
+
+
+def with_point(column: str, text: str) -> str:
+    """Return a number that is written `1.299,50` as `1299.50`; a text that says nothing as it is.
+
+    Raises:
+        BadRow: it is not written so.
+    """
+    text = text.strip()
+    if text in NULLS:
+        return text
+    match = _WITH_COMMA.fullmatch(text)
+    if match is None:
+        raise BadRow(f"{column} is no number", f"{column} is {shown(text)}, must be a number such as 1.299,50")
+    sign, whole, fraction = match.groups()
+    return f"{sign}{whole.replace('.', '')}.{fraction or '0'}"
 
 
 def text_of_number(column: str, value: object) -> str:
