@@ -1,11 +1,14 @@
 # Macros for BUILD files: a package says what is special about it, these say the rest.
 
 
-def library(package, resolves=["default"], dependencies=[], test_dependencies=[]):
-    """A package under libs/: its modules for each resolve that uses them, its tests once."""
+def library(package, resolves=["default"], dependencies=[], test_dependencies=[], apart=[]):
+    """A package under libs/: its modules for each resolve that uses them, its tests once.
+
+    `apart` names modules that stand in a target of their own.
+    """
     python_sources(
         name="lib",
-        sources=[f"{package}/**/*.py"],
+        sources=[f"{package}/**/*.py", *(f"!{package}/{module}" for module in apart)],
         resolve=parametrize(*resolves),
         dependencies=dependencies,
     )

@@ -151,10 +151,10 @@ def _without_logical_type(node: dict[str, object]) -> dict[str, object]:
     return node
 
 
-def _read(body: bytes, writer: Schema, reader: Schema) -> dict[str, Any]:
+def _read(body: bytes, writer: Schema, reader: Schema, unicode_errors: str = "strict") -> dict[str, Any]:
     # fastavro's records are dicts of whatever the schema says, hence Any.
     try:
-        record = fastavro.schemaless_reader(io.BytesIO(body), writer, reader)
+        record = fastavro.schemaless_reader(io.BytesIO(body), writer, reader, handle_unicode_errors=unicode_errors)
     except (EOFError, ValueError, IndexError, OverflowError, MemoryError, fastavro.read.SchemaResolutionError) as error:
         raise BadMessage(f"{len(body)} bytes that are not a record of its writer schema: {error!r}") from error
     if not isinstance(record, dict):
@@ -184,7 +184,9 @@ class EventDecoder:
         self._reader = _parsed(schema_text(EVENTS, READER_VERSION))
 
     def decode(self, message: bytes) -> Event:
-        """Return the event as this release reads it.
+        """Return the event as this release reads it; whether it is within the contract, `limits` says.
+
+        Bytes of a text that are no UTF-8 come back as half surrogates, which the contract refuses.
 
         Raises:
             BadFrame: the message is not in Confluent's framing.
@@ -192,7 +194,7 @@ class EventDecoder:
             LookupError: the registry has no schema of that id.
         """
         schema_id, body = unframe(message)
-        record = _read(body, self._writers[schema_id], self._reader)
+        record = _read(body, self._writers[schema_id], self._reader, unicode_errors="surrogateescape")
         return Event(
             record["event_id"],
             record["user_id"],

@@ -119,6 +119,12 @@ LIMITS: Mapping[str, Limit] = {
 REQUIRED = ("event_id", "user_id", "product_id", "product_category", "timestamp")
 """Fields that an event cannot be without."""
 
+JUDGED = ("clickwatch.limits", "1")
+"""Key and value in the metadata of a Parquet file of events that were all held against these limits.
+
+The value is raised when a limit gets narrower: files of before are judged again by who reads them.
+"""
+
 _CONTROL = re.compile(f"[{CONTROL_CHARACTERS}]")
 _CURRENCY = re.compile(CURRENCY)
 _MAX_FUTURE_MS = MAX_FUTURE // timedelta(milliseconds=1)

@@ -1,7 +1,5 @@
 """Arbitrary events, awkward ones among them: what every door is tried with."""
 
-import uuid
-
 from clickwatch_events import Event, EventType
 from clickwatch_events.limits import EARLIEST_MS, MAX_PRICE
 from hypothesis import strategies as st
@@ -60,26 +58,33 @@ timestamps_ms = st.sampled_from(
 ) | st.integers(EARLIEST_MS - 10**11, RECEIVED_MS + 10**11)
 
 
-def _mostly(good: st.SearchStrategy, awkward: st.SearchStrategy) -> st.SearchStrategy:
-    """Awkward one time in four, so that most events have one fault or none."""
-    return st.one_of(good, good, good, awkward)
-
-
-events = st.builds(
+_letters = st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1, max_size=20)
+good_events = st.builds(
     Event,
-    event_id=_mostly(st.uuids(version=4).map(str), event_ids),
-    user_id=_mostly(st.just("user_1"), texts),
-    product_id=_mostly(st.just("product_7"), texts),
-    product_category=_mostly(st.just("laptops"), texts),
+    event_id=st.uuids(version=4).map(str),
+    user_id=st.just("user_1") | _letters,
+    product_id=st.just("product_7") | _letters,
+    product_category=st.just("laptops") | _letters,
     event_type=st.sampled_from(EventType),
-    timestamp_ms=_mostly(st.integers(RECEIVED_MS - 10**6, RECEIVED_MS), timestamps_ms),
-    session_id=_mostly(st.none() | st.just("s-1"), texts),
-    price_minor=_mostly(st.none() | st.just(3579), prices),
-    currency=_mostly(st.none() | st.just("EUR"), currencies),
+    timestamp_ms=st.integers(RECEIVED_MS - 10**6, RECEIVED_MS) | st.integers(EARLIEST_MS, RECEIVED_MS),
+    session_id=st.none() | st.just("s-1") | _letters,
+    price_minor=st.none() | st.integers(0, MAX_PRICE),
+    currency=st.none() | st.sampled_from(["EUR", "JPY"]),
 )
-"""Events that can be encoded in Avro; about one in three keeps all limits."""
+"""Events that keep all limits."""
+
+_awkward_values = st.one_of(
+    st.tuples(st.just("event_id"), event_ids),
+    *(st.tuples(st.just(name), texts) for name in ("user_id", "product_id", "product_category", "session_id")),
+    st.tuples(st.just("price_minor"), prices),
+    st.tuples(st.just("currency"), currencies),
+    st.tuples(st.just("timestamp_ms"), timestamps_ms),
+)
 
 
-def numbered(number: int) -> str:
-    """Return an event id of its own for a number."""
-    return str(uuid.UUID(int=number))
+def _with(event: Event, values: list[tuple[str, object]]) -> Event:
+    return event._replace(**dict(values))  # type: ignore[arg-type]
+
+
+events = st.builds(_with, good_events, st.lists(_awkward_values, max_size=3))
+"""Events that can be encoded in Avro, each with up to three values that may be awkward."""

@@ -7,6 +7,7 @@ from importlib.resources import files
 from pathlib import Path
 
 import duckdb
+from clickwatch_events.limits import JUDGED
 from clickwatch_service import UserError
 
 from clickwatch_batch.engine import DaySource, Intake, intake_of
@@ -14,6 +15,8 @@ from clickwatch_batch.log_file import LogFile, readable_log
 from clickwatch_batch.storage import Location
 
 _EVENTS = "SELECT user_id, product_id, product_category, event_type, price_minor, currency FROM lake"
+_JUDGED_ALONE = {"session_id": "VARCHAR", "timestamp": "TIMESTAMPTZ"}
+"""Columns of the lake that no analysis asks for."""
 _ROWS_A_FETCH = 10_000
 
 
@@ -70,8 +73,12 @@ class DuckDBEngine:
         )
 
     def _load_lake(self, lake_files: tuple[Location, ...]) -> Intake:
-        names = [glob.escape(str(file)) for file in lake_files]
-        lake = self._connection.read_parquet(names, hive_partitioning=False, filename=True, file_row_number=True)
+        names = [str(file) for file in lake_files]
+        lake = self._files(names)
+        malformed = self._find_malformed(names)
+        if malformed:
+            lake.create_view("all_rows", replace=True)
+            lake = self._connection.sql("FROM all_rows ANTI JOIN malformed USING (filename, file_row_number)")
         lake.create_view("lake", replace=True)
         self._run("duckdb_lake", {})
         ((rows, duplicates),) = self._connection.execute(
@@ -80,7 +87,30 @@ class DuckDBEngine:
         # Without duplicates nothing but the columns of the analyses need be read.
         unique = f"{_EVENTS} ANTI JOIN duplicates USING (filename, file_row_number)" if duplicates else _EVENTS
         self._connection.execute(f"CREATE OR REPLACE VIEW events AS {unique}")
-        return Intake(events=rows - duplicates, duplicates=duplicates, other_day=0, malformed=0)
+        return Intake(events=rows - duplicates, duplicates=duplicates, other_day=0, malformed=malformed)
+
+    def _find_malformed(self, names: list[str]) -> int:
+        """Keep as table `malformed` which rows are no events; return how many those are."""
+        key, value = JUDGED
+        judged = self._connection.execute(
+            "SELECT file_name FROM parquet_kv_metadata($files) WHERE decode(key) = $key AND decode(value) = $value",
+            {"files": [glob.escape(name) for name in names], "key": key, "value": value},
+        ).fetchall()
+        unjudged = sorted(set(names) - {name for (name,) in judged})
+        if not unjudged:
+            return 0
+        rows = self._files(unjudged)
+        lacking = "".join(
+            f", CAST(NULL AS {t}) AS {name}" for name, t in _JUDGED_ALONE.items() if name not in rows.columns
+        )
+        rows.project(f"*{lacking}").create_view("unjudged", replace=True)
+        self._run("duckdb_lake_malformed", {})
+        ((malformed,),) = self._connection.execute("SELECT count(*) FROM malformed").fetchall()
+        return int(malformed)
+
+    def _files(self, names: list[str]) -> duckdb.DuckDBPyRelation:
+        escaped = [glob.escape(name) for name in names]
+        return self._connection.read_parquet(escaped, hive_partitioning=False, filename=True, file_row_number=True)
 
     def _run(self, name: str, values: dict[str, str]) -> None:
         sql = files("clickwatch_batch").joinpath(f"{name}.sql").read_text(encoding="utf-8")

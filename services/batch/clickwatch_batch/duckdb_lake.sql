@@ -21,5 +21,5 @@ FROM (
 )
 WHERE occurrence > 1;
 
--- What has no lines has no malformed ones.
+-- What has no lines has no malformed ones to set aside.
 CREATE OR REPLACE TABLE lines (verdict VARCHAR);

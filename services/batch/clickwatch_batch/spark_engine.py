@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 from clickwatch_service import UserError
 from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as sf
 
 from clickwatch_batch.engine import DaySource, Intake, intake_of
 from clickwatch_batch.log_file import LogFile
@@ -144,10 +145,15 @@ class SparkEngine:
 
     def _load_lake(self, lake_files: tuple[Location, ...]) -> Intake:
         rows = self._session.read.parquet(*map(_address, lake_files))
+        for name, kind in (("session_id", "string"), ("timestamp", "timestamp")):
+            if name not in rows.columns:
+                rows = rows.withColumn(name, sf.lit(None).cast(kind))
         rows.selectExpr("*", "_metadata.file_path AS file", "_metadata.row_index AS row").createOrReplaceTempView(
             "lake"
         )
-        (query,) = _statements("spark_lake")
+        *functions, query = _statements("spark_lake")
+        for function in functions:
+            self._session.sql(function)
         return self._take_in(self._session.sql(query))
 
     def _take_in(self, lines: DataFrame) -> Intake:

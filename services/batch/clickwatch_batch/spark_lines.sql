@@ -1,20 +1,24 @@
 -- A day's JSONL as rows for table `lines`, by the rules of duckdb_lines.sql, for Spark 4 in ANSI mode.
 -- `raw_lines` has every line as it is: value, block (where its part of the file begins), n (ascending in the file).
 
--- the text a JSON string stands for; NULL for anything else, for a NUL character and for more than 1024 bytes
+-- the text a JSON string stands for, where it is 1 to 1024 bytes without a control character; else NULL
 CREATE OR REPLACE TEMPORARY FUNCTION string_value(json VARIANT) RETURNS STRING RETURN
     CASE
         WHEN schema_of_variant(json) = 'STRING'
-            AND octet_length(try_variant_get(json, '$', 'string')) <= 1024
-            AND NOT contains(try_variant_get(json, '$', 'string'), char(0))
+            AND octet_length(try_variant_get(json, '$', 'string')) BETWEEN 1 AND 1024
+            AND NOT try_variant_get(json, '$', 'string') RLIKE r'[\x00-\x1f\x7f-\x9f]'
         THEN try_variant_get(json, '$', 'string')
     END;
 
--- whole numbers of at most 15 digits
-CREATE OR REPLACE TEMPORARY FUNCTION whole_number(json VARIANT) RETURNS BIGINT RETURN
+-- three capital letters
+CREATE OR REPLACE TEMPORARY FUNCTION currency_value(json VARIANT) RETURNS STRING RETURN
+    CASE WHEN string_value(json) RLIKE r'\A[A-Z]{3}\z' THEN string_value(json) END;
+
+-- whole numbers of at most 15 digits, not negative
+CREATE OR REPLACE TEMPORARY FUNCTION price_value(json VARIANT) RETURNS BIGINT RETURN
     CASE
         WHEN schema_of_variant(json) = 'BIGINT'
-            AND try_variant_get(json, '$', 'bigint') BETWEEN -999999999999999 AND 999999999999999
+            AND try_variant_get(json, '$', 'bigint') BETWEEN 0 AND 999999999999999
         THEN try_variant_get(json, '$', 'bigint')
     END;
 
@@ -22,10 +26,10 @@ CREATE OR REPLACE TEMPORARY FUNCTION whole_number(json VARIANT) RETURNS BIGINT R
 CREATE OR REPLACE TEMPORARY FUNCTION is_absent(json VARIANT) RETURNS BOOLEAN RETURN
     json IS NULL OR is_variant_null(json);
 
--- an instant with a date and an offset; Spark alone would take a time of today, a zone by name, or none
+-- an instant from 2000 to 2099 in the forms of clickwatch_events.times, each of which has an offset
 CREATE OR REPLACE TEMPORARY FUNCTION instant(value STRING) RETURNS TIMESTAMP RETURN
     CASE
-        WHEN value RLIKE '^ *[0-9]{4,}-.*(Z|[+-][0-9]{2}:[0-9]{2}|:[0-9]{2}([.][0-9]+)?[+-][0-9]{2}([0-9]{2})?)$'
+        WHEN value RLIKE r'\A[0-9]{4}-[0-9]{2}-[0-9]{2}[T ]([01][0-9]|2[0-3]):[0-5][0-9](:[0-5][0-9]([.][0-9]+)?)?(Z|[+-]((0[0-9]|1[0-3])(:?[0-5][0-9])?|14(:?00)?))\z'
         -- Spark wants seconds before an offset
         THEN try_cast(regexp_replace(value, '^([^:]*:[0-9]{2})(Z|[+-].*)$', '$1:00$2') AS TIMESTAMP)
     END;
@@ -34,7 +38,7 @@ CREATE OR REPLACE TEMPORARY FUNCTION instant(value STRING) RETURNS TIMESTAMP RET
 CREATE OR REPLACE TEMPORARY FUNCTION identity(id STRING) RETURNS STRING RETURN
     CASE
         WHEN replace(id, '-', '') RLIKE '^[{]?[0-9a-fA-F]{32}[}]?$' THEN lower(translate(id, '-{}', ''))
-        WHEN id <> '' THEN concat('text ', id)
+        WHEN id IS NOT NULL THEN concat('text ', id)
     END;
 
 WITH parsed AS (
@@ -67,11 +71,12 @@ fields AS (
         string_value(object['product_category']) AS product_category,
         string_value(object['event_type']) AS event_type,
         instant(string_value(object['timestamp'])) AS happened_at,
-        whole_number(object['price_minor']) AS price_minor,
-        string_value(object['currency']) AS currency,
+        price_value(object['price_minor']) AS price_minor,
+        currency_value(object['currency']) AS currency,
         (is_absent(object['event_id']) OR string_value(object['event_id']) IS NOT NULL)
-            AND (is_absent(object['price_minor']) OR whole_number(object['price_minor']) IS NOT NULL)
-            AND (is_absent(object['currency']) OR string_value(object['currency']) IS NOT NULL)
+            AND (is_absent(object['session_id']) OR string_value(object['session_id']) IS NOT NULL)
+            AND (is_absent(object['price_minor']) OR price_value(object['price_minor']) IS NOT NULL)
+            AND (is_absent(object['currency']) OR currency_value(object['currency']) IS NOT NULL)
             AS optional_fields_are_valid
     FROM (
         SELECT
@@ -90,7 +95,10 @@ judged AS (
         CASE
             WHEN is_blank THEN 'blank'
             WHEN NOT coalesce(is_object, false) OR user_id IS NULL OR product_id IS NULL OR product_category IS NULL
-                OR event_type IS NULL OR happened_at IS NULL OR NOT optional_fields_are_valid THEN 'malformed'
+                OR event_type IS NULL OR happened_at IS NULL
+                OR happened_at < CAST('2000-01-01T00:00:00Z' AS TIMESTAMP)
+                OR happened_at >= CAST('2100-01-01T00:00:00Z' AS TIMESTAMP)
+                OR NOT optional_fields_are_valid THEN 'malformed'
             WHEN happened_at >= CAST(:day AS TIMESTAMP) AND happened_at < CAST(:next_day AS TIMESTAMP) THEN 'event'
             ELSE 'other_day'
         END AS verdict

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from clickwatch_batch.log_file import LogFile, count_lines
 from clickwatch_batch.storage import Location
+from clickwatch_events.jsonl import why_no_event
 
 DAY = date(2025, 6, 1)
 
@@ -97,22 +98,4 @@ def _event(raw: bytes) -> dict[str, object] | None:
         record = json.loads(raw.decode("utf-8"))
     except ValueError:
         return None
-    if not isinstance(record, dict):
-        return None
-    required = ("user_id", "product_id", "product_category", "event_type", "timestamp")
-    if not all(_is_text(record.get(name)) for name in required):
-        return None
-    if not all(record.get(name) is None or _is_text(record[name]) for name in ("event_id", "currency")):
-        return None
-    price = record.get("price_minor")
-    if price is not None and (type(price) is not int or len(str(abs(price))) > 15):
-        return None
-    try:
-        zone = datetime.fromisoformat(record["timestamp"]).tzinfo
-    except ValueError:
-        return None
-    return record if zone is not None else None
-
-
-def _is_text(value: object) -> bool:
-    return isinstance(value, str) and "\0" not in value and len(value.encode()) <= 1024
+    return record if isinstance(record, dict) and why_no_event(record) is None else None

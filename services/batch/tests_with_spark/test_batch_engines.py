@@ -27,8 +27,13 @@ from clickwatch_batch.lake import find_lake_day
 from clickwatch_batch.log_file import MAX_LINE_BYTES, count_lines
 from clickwatch_batch.spark_engine import SparkEngine, connect
 from clickwatch_batch.storage import Location
+from clickwatch_events import Event, to_line
+from clickwatch_events.jsonl import iso_timestamp
+from clickwatch_events.limits import JUDGED, fault_of
 from clickwatch_jars.java import spark_java_home
 from clickwatch_service import UserError
+from event_examples import examples_of
+from event_strategies import events
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from pyspark.sql import SparkSession
@@ -114,6 +119,23 @@ def lake_day_of(lake: Path, events: list[dict[str, Any]], files: int = 2) -> Day
         columns["timestamp"] = pa.array(times, pa.timestamp("us", "UTC"))
         pq.write_table(pa.table(columns), folder / f"batch-{number:010d}-00.parquet", compression="zstd")
     return find_lake_day(Location(str(lake)), DAY)
+
+
+def test_files_that_say_they_were_judged_are_not_judged_again(tmp_path: Path) -> None:
+    tried = examples_of(events, 50)
+    rows = [{**event._asdict(), "timestamp": iso_timestamp(event.timestamp_ms)} for event in tried]
+    day = lake_day_of(tmp_path, rows)
+    key, value = JUDGED
+    for file in sorted(tmp_path.rglob("*.parquet"))[:1]:
+        table = pq.read_table(file, partitioning=None)
+        pq.write_table(table.replace_schema_metadata({key: value}), file)
+    (tmp_path / "spill").mkdir()
+
+    with closing(DuckDBEngine(tmp_path / "spill", "500MB", 2)) as engine:
+        intake = engine.load(day, DAY)
+
+    in_the_other = tried[1::2]
+    assert intake.malformed == sum(fault_of(event) is not None for event in in_the_other) > 0
 
 
 def with_known_types(expected: Recount) -> Recount:
@@ -238,6 +260,34 @@ def test_a_log_of_only_the_five_business_fields_is_analysed(engine: Engine, tmp_
 
     assert intake == Intake(4, 0, 0, 0)
     assert_every_row(engine, recount(lines))
+
+
+def test_a_log_line_is_malformed_where_its_event_breaks_the_contract(engine: Engine, tmp_path: Path) -> None:
+    tried = examples_of(events)
+
+    intake = engine.load(log_of(tmp_path, map(to_line_without_end, tried)), DAY)
+
+    malformed = list(engine.malformed())
+    assert malformed == [place for place, event in enumerate(tried) if fault_of(event) is not None]
+    assert (intake.lines, intake.malformed) == (len(tried), len(malformed))
+
+
+def to_line_without_end(event: Event) -> bytes:
+    return to_line(event).rstrip(b"\n")
+
+
+def test_a_lake_row_is_malformed_where_its_event_breaks_the_contract(engine: Engine, tmp_path: Path) -> None:
+    """Files of a release that judged less hold such rows."""
+    tried = examples_of(events)
+    rows = [{**event._asdict(), "timestamp": iso_timestamp(event.timestamp_ms)} for event in tried]
+
+    intake = engine.load(lake_day_of(tmp_path, rows), DAY)
+    engine.keep("seen", "SELECT DISTINCT user_id, product_id, product_category FROM events")
+
+    kept = [event for event in tried if fault_of(event) is None]
+    assert intake.malformed == len(tried) - len(kept)
+    assert intake.events + intake.duplicates == len(kept)
+    assert set(engine.rows("seen")) <= {(event.user_id, event.product_id, event.product_category) for event in kept}
 
 
 # Looking for a smaller example would take minutes.

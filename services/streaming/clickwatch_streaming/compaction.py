@@ -21,6 +21,7 @@ from uuid import uuid4
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+from clickwatch_events.limits import JUDGED
 from clickwatch_service import UserError
 
 from clickwatch_streaming.batch_record import sync_folder
@@ -106,7 +107,10 @@ def _compact_folder(lake: LakeFolder, folder: Path, small: list[Path]) -> Compac
 def _merge(files: list[Path], folder: Path) -> None:
     """Write the rows of some files into as few as they fit in."""
     # A file of an earlier release may lack columns, which are empty for its rows.
-    schema = pa.unify_schemas([pq.read_schema(file) for file in reversed(files)])
+    schemas = [pq.read_schema(file) for file in reversed(files)]
+    key, value = (text.encode() for text in JUDGED)
+    judged = all((schema.metadata or {}).get(key) == value for schema in schemas)
+    schema = pa.unify_schemas(schemas).with_metadata({key: value} if judged else None)
     for group in _groups(files):
         target = folder / f"compacted-{uuid4().hex}.parquet"
         with pq.ParquetWriter(target, schema, compression="zstd") as writer:

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from clickwatch_service import UserError
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Message, TopicPartition
 
-from clickwatch_streaming.dead_letters import REPLAYED_FROM, REPLAYS
+from clickwatch_streaming.dead_letters import DETAIL, REPLAYED_FROM, REPLAYS
 
 _WAIT_SECONDS = 10.0
 _NO_TIME = datetime(1970, 1, 1, tzinfo=UTC)
@@ -53,6 +53,7 @@ class StoredLetter(NamedTuple):
         replayed_from: the dead letter of the time before.
         key: its key, byte for byte.
         value: its value, byte for byte.
+        detail: what the reason says more; empty where it says all.
     """
 
     position: Position
@@ -66,6 +67,7 @@ class StoredLetter(NamedTuple):
     replayed_from: Position | None
     key: bytes | None
     value: bytes | None
+    detail: str = ""
 
 
 @dataclass(frozen=True)
@@ -199,6 +201,7 @@ def _letter(message: Message) -> StoredLetter:
         replayed_from=_position(headers.get(REPLAYED_FROM, "")),
         key=key.encode() if isinstance(key, str) else key,
         value=value.encode() if isinstance(value, str) else value,
+        detail=headers.get(DETAIL, ""),
     )
 
 

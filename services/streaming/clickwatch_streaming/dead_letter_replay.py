@@ -18,6 +18,7 @@ from pathlib import Path
 import duckdb
 from clickwatch_events import BadFrame, Event, EventType
 from clickwatch_events.avro import BadMessage, EventDecoder
+from clickwatch_events.limits import fault_of
 from clickwatch_events.registry import NotRegistered, RegistryUnavailable
 from clickwatch_service import UserError
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
@@ -84,10 +85,10 @@ class Judge:
             raise UserError(f"nothing more is replayed: {error}") from error
         except LookupError:
             return BadReason.UNKNOWN_SCHEMA_ID
-        if event.timestamp_ms < 0:
-            return BadReason.UNDECODABLE_BODY
         if event.timestamp_ms > self._now_ms() + self._max_future_ms:
             return BadReason.FUTURE_TIMESTAMP
+        if fault_of(event) is not None:
+            return BadReason.INVALID_FIELD
         if event.event_type is EventType.UNKNOWN and self._unknown_event_type is UnknownEventType.REJECT:
             return BadReason.UNKNOWN_EVENT_TYPE
         return event

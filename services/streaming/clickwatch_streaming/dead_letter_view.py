@@ -33,7 +33,7 @@ def explained(letter: StoredLetter, schemas: SchemaSource, most_bytes: int | Non
     What the message and its headers hold is shown so that it acts on no terminal.
     """
     yield f"dead letter {letter.position}"
-    yield f"reason      {shown(letter.reason)}"
+    yield f"reason      {shown(letter.reason)}" + (f" ({shown(letter.detail)})" if letter.detail else "")
     yield f"origin      {shown(letter.topic)} partition {letter.partition} offset {letter.offset}"
     yield f"arrived     {letter.arrived:%Y-%m-%d %H:%M:%S.%f}"[:-3] + " UTC"
     if letter.replays:

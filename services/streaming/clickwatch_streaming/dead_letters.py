@@ -50,6 +50,8 @@ _MOVING_COORDINATOR = frozenset(
 )
 _T = TypeVar("_T")
 
+DETAIL = "detail"
+"""Header that says more than the reason, where there is more: the field and its rule, or a store's words."""
 REPLAYS = "replays"
 """Header of a message sent again: how often it has been by now."""
 REPLAYED_FROM = "replayed_from"
@@ -70,6 +72,7 @@ class DeadLetter(NamedTuple):
         replays: how often it was sent again as a dead letter.
         replayed_from: partition:offset of the dead letter it was.
         was_parked: it came with an earlier batch, which could not tell what it was.
+        detail: what the reason says more, such as `product_id: control_character`.
     """
 
     reason: str
@@ -82,6 +85,7 @@ class DeadLetter(NamedTuple):
     replays: int = 0
     replayed_from: str | None = None
     was_parked: bool = False
+    detail: str | None = None
 
     def headers(self, topic: str) -> list[tuple[str, str | bytes | None]]:
         """What the dead-letter topic says of it; `topic` is where it came from."""
@@ -93,6 +97,8 @@ class DeadLetter(NamedTuple):
             ("schema_id", "" if self.schema_id is None else str(self.schema_id)),
             ("timestamp", self.kafka_timestamp.isoformat(timespec="milliseconds")),
         ]
+        if self.detail is not None:
+            headers.append((DETAIL, self.detail))
         if self.replays:
             headers += [(REPLAYS, str(self.replays)), (REPLAYED_FROM, self.replayed_from or "")]
         return headers
@@ -110,9 +116,11 @@ class DeadLetterFile:
         if not self._file.exists():
             return
         with pq.ParquetFile(self._file) as parquet:
-            for rows in parquet.iter_batches(batch_size=4096, columns=list(DeadLetter._fields)):
-                for values in zip(*(rows[name].to_pylist() for name in DeadLetter._fields), strict=True):
-                    yield DeadLetter(*values)
+            # A batch that an earlier release sealed has no column for what was added since.
+            names = [name for name in DeadLetter._fields if name in parquet.schema_arrow.names]
+            for rows in parquet.iter_batches(batch_size=4096, columns=names):
+                for row in rows.to_pylist():
+                    yield DeadLetter(**row)
 
 
 class DeadLetterTopic:

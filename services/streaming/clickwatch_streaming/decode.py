@@ -4,18 +4,20 @@ Decoding runs in the JVM (Spark's `from_avro`); Python only builds the plan, so 
 needs a new plan with its id in `writers`.
 """
 
-import json
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from enum import StrEnum
 from functools import reduce
+from operator import and_
 
 from clickwatch_events.avro import READER_VERSION
+from clickwatch_events.limits import LIMITS
 from clickwatch_events.schemas import EVENTS, schema_text
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as sf
 from pyspark.sql.avro.functions import from_avro
 
+from clickwatch_streaming.field_limits import broken_rule, keeps
 from clickwatch_streaming.settings import UnknownEventType
 
 HEARTBEAT_KEY = b"clickwatch-heartbeat"
@@ -24,8 +26,6 @@ NUDGE_KEY = b"clickwatch-nudge"
 CARRIED = ("replays", "replayed_from", "was_parked")
 """Columns that `decoded` hands on where messages have them: what is known of a message beside its bytes."""
 HEADER_BYTES = 5
-# A body that says so is no event: nobody clicked before 1970, and not every reader can name such a day.
-_EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
 EVENT_FIELDS = (
     "event_id",
     "user_id",
@@ -52,21 +52,12 @@ class BadReason(StrEnum):
     BAD_FRAMING = "bad_framing"
     UNKNOWN_SCHEMA_ID = "unknown_schema_id"
     UNDECODABLE_BODY = "undecodable_body"
+    INVALID_FIELD = "invalid_field"
     FUTURE_TIMESTAMP = "future_timestamp"
     UNKNOWN_EVENT_TYPE = "unknown_event_type"
 
 
 NO_FAULT = frozenset({BadReason.HEARTBEAT, BadReason.NUDGE, BadReason.PARKED})
-
-
-def reader_schema(fields: tuple[str, ...] = EVENT_FIELDS) -> str:
-    """The events' schema pinned in this release, cut down to `fields`.
-
-    Avro skips what a reader does not ask for, which costs less than reading it.
-    """
-    schema = json.loads(schema_text(EVENTS, READER_VERSION))
-    schema["fields"] = [field for field in schema["fields"] if field["name"] in fields]
-    return json.dumps(schema)
 
 
 def header(schema_id: int) -> bytes:
@@ -80,14 +71,13 @@ def decoded(
     *,
     max_future: timedelta,
     unknown_event_type: UnknownEventType = UnknownEventType.KEEP,
-    fields: tuple[str, ...] = EVENT_FIELDS,
 ) -> DataFrame:
     """Every message with its event's fields, or with `bad_reason` saying why it is none.
 
     `messages` has the Kafka source's columns; `writers` maps schema ids to the schemas they were
-    written with. Columns out: `fields`, schema_id (null without a frame), kafka_partition,
+    written with. Columns out: EVENT_FIELDS, schema_id (null without a frame), kafka_partition,
     kafka_offset, kafka_timestamp, key, value, those of CARRIED that come in, bad_reason (null for a
-    good event).
+    good event), bad_detail (of an invalid field, `product_id: control_character`).
     Rules and their order: spec, speed layer, bad events. Where `bad_reason` is not null the event's
     fields may be null.
     """
@@ -101,10 +91,10 @@ def decoded(
         *carried,
         # Through an array, because the optimizer moves no filter below it: moved to where the event
         # is decoded, a filter on its fields would decode the message once for each of them.
-        sf.explode(sf.array(_event(writers, reader_schema(fields)))).alias("event"),
+        sf.explode(sf.array(_event(writers, schema_text(EVENTS, READER_VERSION)))).alias("event"),
     )
     opened = framed.select(
-        *(sf.col(f"event.{name}").alias(name) for name in fields),
+        *(sf.col(f"event.{name}").alias(name) for name in EVENT_FIELDS),
         _schema_id(writers).alias("schema_id"),
         "kafka_partition",
         "kafka_offset",
@@ -113,7 +103,9 @@ def decoded(
         "value",
         *carried,
     )
-    return opened.withColumn("bad_reason", _bad_reason(writers, max_future, unknown_event_type))
+    reasoned = opened.withColumn("bad_reason", _bad_reason(writers, max_future, unknown_event_type))
+    is_invalid = sf.col("bad_reason") == BadReason.INVALID_FIELD
+    return reasoned.withColumn("bad_detail", sf.when(is_invalid, _first_fault()))
 
 
 def good_events(decoded_messages: DataFrame) -> DataFrame:
@@ -156,16 +148,31 @@ def _bad_reason(writers: Mapping[int, str], max_future: timedelta, unknown_event
     is_nudge = value.isNull() & (sf.col("key") == sf.lit(NUDGE_KEY))
     is_future = event_time > sf.col("kafka_timestamp") + sf.lit(max_future)
     reason = (
-        sf.when((event_time >= sf.lit(_EARLIEST)) & ~is_future, sf.lit(None).cast("string"))
+        sf.when(~is_future & _keeps_all_limits(), sf.lit(None).cast("string"))
         .when(is_heartbeat, BadReason.HEARTBEAT)
         .when(is_nudge, BadReason.NUDGE)
         .when(value.isNull() | (sf.length(value) == 0), BadReason.EMPTY_VALUE)
         .when(~_is_framed(), BadReason.BAD_FRAMING)
         .when(~sf.col("schema_id").isin(sorted(writers)), BadReason.UNKNOWN_SCHEMA_ID)
         .when(is_future, BadReason.FUTURE_TIMESTAMP)
+        .when(event_time.isNotNull(), BadReason.INVALID_FIELD)
         .otherwise(BadReason.UNDECODABLE_BODY)
     )
     if unknown_event_type is UnknownEventType.KEEP:
         return reason
     is_unknown = sf.col("event_type") == "unknown"
     return sf.when(reason.isNull() & is_unknown, BadReason.UNKNOWN_EVENT_TYPE).otherwise(reason)
+
+
+def _keeps_all_limits() -> Column:
+    """Whether the event is within the contract (`clickwatch_events.limits`); null where there is none."""
+    return reduce(and_, (keeps(name, limit) for name, limit in LIMITS.items()))
+
+
+def _first_fault() -> Column:
+    return sf.coalesce(
+        *(
+            sf.concat(sf.lit(f"{name}: "), broken_rule(name, limit))  # null where it breaks none
+            for name, limit in LIMITS.items()
+        )
+    )

@@ -40,7 +40,6 @@ def hot_windows(messages: DataFrame, writers: Mapping[int, str], settings: Setti
             writers,
             max_future=settings.max_future,
             unknown_event_type=settings.unknown_event_type,
-            fields=ALERT_FIELDS,
         )
     )
     unique = (

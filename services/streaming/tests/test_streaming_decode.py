@@ -100,7 +100,7 @@ def test_each_message_is_read_with_the_schema_it_was_written_with(spark: SparkSe
         (V1[:-3], BadReason.UNDECODABLE_BODY),
         (V1[:5] + b"\xff" * 20, BadReason.UNDECODABLE_BODY),
         (in_the_future(301), BadReason.FUTURE_TIMESTAMP),
-        (before_1970(), BadReason.UNDECODABLE_BODY),
+        (before_1970(), BadReason.INVALID_FIELD),
     ],
 )
 def test_a_bad_message_says_why(spark: SparkSession, value: bytes | None, reason: str) -> None:

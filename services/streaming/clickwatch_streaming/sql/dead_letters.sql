@@ -9,7 +9,8 @@ COPY (
         value,
         replays,
         replayed_from,
-        was_parked
+        was_parked,
+        bad_detail AS detail
     FROM decoded
     WHERE bad_reason NOT IN ('heartbeat', 'nudge', 'parked')
 ) TO $file (FORMAT parquet, COMPRESSION zstd)

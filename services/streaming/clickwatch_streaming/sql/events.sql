@@ -61,4 +61,8 @@ COPY (
     LEFT JOIN repeated USING (event_id)
     LEFT JOIN late USING (position)
     WHERE kept IS NULL OR kept = position
-) TO $folder (FORMAT parquet, COMPRESSION zstd, PARTITION_BY (event_date))
+) TO $folder (
+    FORMAT parquet, COMPRESSION zstd, PARTITION_BY (event_date),
+    -- clickwatch_events.limits.JUDGED: who reads the file need not judge its events again
+    KV_METADATA {'clickwatch.limits': '1'}
+)
