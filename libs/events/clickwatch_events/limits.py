@@ -12,13 +12,15 @@ from enum import StrEnum
 from functools import lru_cache
 from typing import NamedTuple
 
-from clickwatch_events.event import Event
+from clickwatch_events.event import Event, HotWindow
 
 MAX_TEXT_BYTES = 1024
 MAX_PRICE = 10**15 - 1
 """Fifteen digits of the currency's smallest unit."""
 EARLIEST_MS = 946_684_800_000
 """2000-01-01 in epoch milliseconds: nobody clicked before."""
+LATEST_MS = 4_102_444_799_999
+"""The last millisecond of 2099, the end of the range for a door that does not know when an event was received."""
 MAX_FUTURE = timedelta(minutes=5)
 """How far after it was received an event may say that it happened."""
 CONTROL_CHARACTERS = r"\x00-\x1f\x7f-\x9f"
@@ -125,6 +127,7 @@ JUDGED = ("clickwatch.limits", "1")
 The value is raised when a limit gets narrower: files of before are judged again by who reads them.
 """
 
+_COUNT = Whole(0, 2**63 - 1)
 _CONTROL = re.compile(f"[{CONTROL_CHARACTERS}]")
 _CURRENCY = re.compile(CURRENCY)
 _MAX_FUTURE_MS = MAX_FUTURE // timedelta(milliseconds=1)
@@ -172,6 +175,25 @@ def fault_of(event: Event, received_ms: int | None = None, max_future_ms: int = 
     ):
         return None
     return _first_fault(event, received_ms, max_future_ms)
+
+
+def fault_of_window(window: HotWindow) -> Fault | None:
+    """Return the first fault of a message on the topic of hot windows, None where it has none."""
+    for field, text in (("product_id", window.product_id), ("product_category", window.product_category)):
+        rule = _remembered_text_rule(text)
+        if rule is not None:
+            return Fault(field, rule)
+    # The first window of an event of EARLIEST_MS begins before it.
+    for field, limit, number in (
+        ("window_start", Whole(0, LATEST_MS), window.window_start_ms),
+        ("window_end", Whole(0, LATEST_MS), window.window_end_ms),
+        ("views", _COUNT, window.views),
+        ("purchases", _COUNT, window.purchases),
+    ):
+        rule = broken_rule(limit, number)
+        if rule is not None:
+            return Fault(field, rule)
+    return None
 
 
 def _first_fault(event: Event, received_ms: int | None, max_future_ms: int) -> Fault | None:

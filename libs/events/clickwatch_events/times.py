@@ -7,16 +7,13 @@ from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import NamedTuple
 
-from clickwatch_events.limits import EARLIEST_MS
+from clickwatch_events.limits import EARLIEST_MS, LATEST_MS
 
 
 def epoch_ms(moment: datetime) -> int:
     """Return an instant in milliseconds since 1970, rounded down."""
     return (moment - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(milliseconds=1)
 
-
-LATEST_MS = epoch_ms(datetime(2100, 1, 1, tzinfo=UTC)) - 1
-"""The last one for a door that does not know when an event was received."""
 
 LOG_PATTERN = (
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}[T ]([01][0-9]|2[0-3]):[0-5][0-9](:[0-5][0-9]([.][0-9]+)?)?"

@@ -142,12 +142,18 @@ def replay(
     report = replay_letters(
         stored_letters(servers, topic, chosen),
         (lambda letters: None) if dry_run else ReplayProducer(servers).send,
-        Judge(Registry(settings.schema_registry_url), settings.max_future, settings.unknown_event_type),
+        Judge(
+            Registry(settings.schema_registry_url),
+            settings.max_future,
+            settings.unknown_event_type,
+            alerts_topic=settings.alerts_topic,
+        ),
         LakeFolder(settings.lake_dir).events,
         failed_before=failed,
         force=force,
     )
-    _say(report.sent, "would be sent" if dry_run else f"sent to {settings.kafka_topic}")
+    to = " and ".join(sorted(report.topics)) or settings.kafka_topic
+    _say(report.sent, "would be sent" if dry_run else f"sent to {shown(to)}")
     _say(report.in_lake, "left out: the lake has the event")
     _say(report.refused, "left out: would be refused again")
     _say(report.failed_before, "left out: refused again after a replay (--again sends them)")
@@ -171,6 +177,7 @@ def _json_line(letter: StoredLetter) -> bytes:
     line = {
         "dead_letter": str(letter.position),
         "reason": letter.reason,
+        "detail": letter.detail or None,
         "topic": letter.topic,
         "partition": letter.partition,
         "offset": letter.offset,

@@ -16,16 +16,19 @@ from itertools import islice
 from pathlib import Path
 
 import duckdb
-from clickwatch_events import BadFrame, Event, EventType
-from clickwatch_events.avro import BadMessage, EventDecoder
+from clickwatch_events import BadFrame, Event, EventType, HotWindow
+from clickwatch_events.avro import BadMessage, EventDecoder, HotWindowDecoder
 from clickwatch_events.limits import fault_of
 from clickwatch_events.registry import NotRegistered, RegistryUnavailable
+from clickwatch_events.schemas import ALERTS
 from clickwatch_service import UserError
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 from clickwatch_streaming.dead_letter_list import Position, StoredLetter
 from clickwatch_streaming.dead_letters import REPLAYED_FROM, REPLAYS
 from clickwatch_streaming.decode import BadReason
+from clickwatch_streaming.kafka import Record
+from clickwatch_streaming.refused_records import BadRecord, read_record
 from clickwatch_streaming.settings import UnknownEventType
 from clickwatch_streaming.writer_schemas import HIGHEST_ID, SchemaSource
 
@@ -52,7 +55,7 @@ class _Remembering:
 
 
 class Judge:
-    """Says whether this release would take a message now."""
+    """Says whether this release would take a message of either topic now."""
 
     def __init__(
         self,
@@ -60,12 +63,40 @@ class Judge:
         max_future: timedelta,
         unknown_event_type: UnknownEventType,
         now_ms: Callable[[], float] = lambda: time.time() * 1000,
+        alerts_topic: str = ALERTS,
     ) -> None:
         """Judge by the rules of `decode.decoded`, with the Kafka time that `now_ms` tells."""
         self._decoder = EventDecoder(_Remembering(schemas))
+        self._window_decoder = HotWindowDecoder(_Remembering(schemas))
+        self._alerts_topic = alerts_topic
         self._max_future_ms = max_future / timedelta(milliseconds=1)
         self._unknown_event_type = unknown_event_type
         self._now_ms = now_ms
+
+    def verdict(self, topic: str, value: bytes | None) -> Event | HotWindow | BadReason:
+        """Return what a message says to whoever reads its topic, or why it says nothing.
+
+        Raises:
+            UserError: the registry does not answer.
+        """
+        return self.window_or_reason(value) if topic == self._alerts_topic else self.event_or_reason(value)
+
+    def window_or_reason(self, value: bytes | None) -> HotWindow | BadReason:
+        """Return the hot window in a message, or why there is none; whether a table takes it, only that can tell.
+
+        Raises:
+            UserError: the registry does not answer.
+        """
+        if not value:
+            return BadReason.EMPTY_VALUE
+        try:
+            read = read_record(Record(0, 0, value), self._window_decoder)
+        except RegistryUnavailable as error:
+            raise UserError(f"nothing more is replayed: {error}") from error
+        if isinstance(read, BadRecord):
+            return read.reason
+        assert read.window is not None
+        return read.window
 
     def event_or_reason(self, value: bytes | None) -> Event | BadReason:
         """Return the event in a message, or why there is none.
@@ -103,12 +134,14 @@ class ReplayReport:
         in_lake: left out, because the lake has the event.
         refused: left out, because this release would refuse them again, by the reason it has now.
         failed_before: left out, because they were refused again after an earlier replay.
+        topics: where those sent went.
     """
 
     sent: Counter[str] = field(default_factory=Counter)
     in_lake: Counter[str] = field(default_factory=Counter)
     refused: Counter[str] = field(default_factory=Counter)
     failed_before: Counter[str] = field(default_factory=Counter)
+    topics: set[str] = field(default_factory=set)
 
 
 def refused_again(letters: Iterable[StoredLetter]) -> frozenset[Position]:
@@ -150,12 +183,13 @@ def replay(
             if letter.position in failed_before:
                 report.failed_before[letter.reason] += 1
                 continue
-            verdict = judge.event_or_reason(letter.value)
-            if isinstance(verdict, Event):
-                taken.append(letter)
-                events[letter.position] = verdict
-            else:
+            verdict = judge.verdict(letter.topic, letter.value)
+            if isinstance(verdict, BadReason):
                 report.refused[str(verdict)] += 1
+                continue
+            taken.append(letter)
+            if isinstance(verdict, Event):
+                events[letter.position] = verdict
         known = _in_lake(lake_events, events.values())
         new: list[StoredLetter] = []
         for letter in taken:
@@ -166,6 +200,7 @@ def replay(
                 new.append(letter)
         send(new)
         report.sent.update(one.reason for one in new)
+        report.topics.update(one.topic for one in new)
     return report
 
 

@@ -23,7 +23,7 @@ import pyarrow.parquet as pq
 import structlog
 from clickwatch_service import UserError
 from clickwatch_service.limits import TookTooLong, within
-from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
 from tenacity import (
     RetryCallState,
     Retrying,
@@ -87,6 +87,12 @@ class DeadLetter(NamedTuple):
     was_parked: bool = False
     detail: str | None = None
 
+    def without_value(self) -> "DeadLetter":
+        """The same letter for a topic that does not take messages of this size; the original says the rest."""
+        size = len(self.value or b"")
+        words = f"value of {size} bytes left out, larger than the topic takes; it stands where it came from"
+        return self._replace(value=None, detail=words if self.detail is None else f"{self.detail}; {words}")
+
     def headers(self, topic: str) -> list[tuple[str, str | bytes | None]]:
         """What the dead-letter topic says of it; `topic` is where it came from."""
         headers: list[tuple[str, str | bytes | None]] = [
@@ -126,8 +132,8 @@ class DeadLetterFile:
 class DeadLetterTopic:
     """The transactional producer of dead letters; one at a time for a topic, a newer one fences it."""
 
-    def __init__(self, bootstrap_servers: str, source_topic: str, topic: str) -> None:
-        """Send what `source_topic` should not have had to `topic`.
+    def __init__(self, bootstrap_servers: str, source_topic: str, topic: str, sender: str = "lake") -> None:
+        """Send what `source_topic` should not have had to `topic`; `sender` is who reads it.
 
         Raises:
             UserError: the broker does not answer.
@@ -135,8 +141,9 @@ class DeadLetterTopic:
         self._bootstrap_servers = bootstrap_servers
         self._source_topic = source_topic
         self._topic = topic
-        self._group = f"clickwatch-lake-{source_topic}"
+        self._group = f"clickwatch-{sender}-{source_topic}"
         self._producer: Producer | None = None
+        self._too_large: set[tuple[int, int]] = set()
         self._consumer = Consumer(
             {
                 "bootstrap.servers": bootstrap_servers,
@@ -237,6 +244,8 @@ class DeadLetterTopic:
                 "compression.type": "lz4",
                 "queue.buffering.max.kbytes": 32_768,
                 "message.max.bytes": 20_000_000,  # the topic's own limit is what counts
+                # A letter that is too large fails with the batch it is in; small ones do not share one with it.
+                "batch.size": 100_000,
                 "log_level": 2,
             }
         )
@@ -257,10 +266,23 @@ class DeadLetterTopic:
         return {partition.partition: partition.offset for partition in found}
 
     def _produce(self, producer: Producer, letter: DeadLetter) -> None:
+        position = (letter.kafka_partition, letter.kafka_offset)
+
+        def note(error: KafkaError | None, message: Message) -> None:
+            # The transaction fails with it; the next attempt leaves the value out.
+            if error is not None and error.code() == KafkaError.MSG_SIZE_TOO_LARGE:
+                self._too_large.add(position)
+
         full_until = monotonic() + _CALL_SECONDS
         while True:
             try:
-                producer.produce(self._topic, letter.value, letter.key, headers=letter.headers(self._source_topic))
+                sent = letter.without_value() if position in self._too_large else letter
+                headers = sent.headers(self._source_topic)
+                producer.produce(self._topic, sent.value, sent.key, headers=headers, on_delivery=note)
+            except KafkaException as error:
+                if error.args[0].code() != KafkaError.MSG_SIZE_TOO_LARGE or position in self._too_large:
+                    raise
+                self._too_large.add(position)
             except BufferError:
                 if monotonic() > full_until:
                     raise TookTooLong(f"the broker took nothing for {_CALL_SECONDS:g} s") from None

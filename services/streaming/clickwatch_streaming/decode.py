@@ -43,6 +43,7 @@ class BadReason(StrEnum):
     """Why a message is no event; the first three are no fault and make no dead letter.
 
     PARKED: the registry, which alone can tell what it is, does not answer; it is asked again.
+    REFUSED_BY_STORE: a message of the topic of hot windows that PostgreSQL does not take.
     """
 
     HEARTBEAT = "heartbeat"
@@ -55,6 +56,7 @@ class BadReason(StrEnum):
     INVALID_FIELD = "invalid_field"
     FUTURE_TIMESTAMP = "future_timestamp"
     UNKNOWN_EVENT_TYPE = "unknown_event_type"
+    REFUSED_BY_STORE = "refused_by_store"
 
 
 NO_FAULT = frozenset({BadReason.HEARTBEAT, BadReason.NUDGE, BadReason.PARKED})

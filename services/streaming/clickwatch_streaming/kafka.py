@@ -12,6 +12,7 @@ from confluent_kafka import (
     Consumer,
     KafkaError,
     KafkaException,
+    Message,
     Producer,
     TopicPartition,
 )
@@ -29,6 +30,9 @@ class Record(NamedTuple):
     partition: int
     offset: int
     value: bytes | None
+    key: bytes | None = None
+    timestamp_ms: int = 0
+    headers: Mapping[str, bytes] = {}
 
 
 def wait_for_topics(
@@ -131,7 +135,7 @@ class TopicReader:
                 partition, offset = message.partition(), message.offset()
                 assert partition is not None
                 assert offset is not None
-                records.append(Record(partition, offset, message.value()))
+                records.append(_record(message, partition, offset))
             elif error.code() in (KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RANGE):
                 raise UserError(
                     f"topic {self._topic} does not hold the offset that table stream_offsets names ({error.str()}): "
@@ -140,3 +144,16 @@ class TopicReader:
             elif not error.retriable() and error.code() != KafkaError._ALL_BROKERS_DOWN:
                 log.warning("alerts topic not read", reason=error.str())
         return records
+
+
+def _record(message: Message, partition: int, offset: int) -> Record:
+    # The library's types allow text where it hands out bytes.
+    key, value = message.key(), message.value()
+    return Record(
+        partition,
+        offset,
+        value.encode() if isinstance(value, str) else value,
+        key.encode() if isinstance(key, str) else key,
+        message.timestamp()[1],
+        {name: content for name, content in dict(message.headers() or []).items() if isinstance(content, bytes)},
+    )

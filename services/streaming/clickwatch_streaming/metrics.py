@@ -42,6 +42,12 @@ class ProjectorMetrics(Collector):
             "Times the projector began anew because database, broker or registry failed",
             registry=None,
         )
+        self._set_aside = Counter(
+            "clickwatch_streaming_hot_windows_set_aside",
+            "Messages of the topic of hot windows that became dead letters, by reason",
+            ["reason"],
+            registry=None,
+        )
         for status in Status:
             self._changes.labels(status.value)
 
@@ -57,9 +63,13 @@ class ProjectorMetrics(Collector):
         """Count another attempt."""
         self._retries.inc()
 
+    def set_aside(self, reason: str) -> None:
+        """Count a message that became a dead letter."""
+        self._set_aside.labels(reason).inc()
+
     def collect(self) -> Iterator[Metric]:
         """Yield the metrics as they are now."""
-        for metric in (self._seconds, self._changes, self._retries):
+        for metric in (self._seconds, self._changes, self._retries, self._set_aside):
             yield from metric.collect()
 
 

@@ -36,6 +36,11 @@ _MOVE_ON = """
        SET next_offset = %(next_offset)s, closed_until = greatest(closed_until, %(closed_until)s)
      WHERE consumer = %(consumer)s AND topic = %(topic)s AND partition = %(partition)s
 """
+_COUNT_SET_ASIDE = """
+    INSERT INTO stream_dead_letters (topic, reason, messages)
+    VALUES (%(topic)s, %(reason)s, 1)
+        ON CONFLICT (topic, reason) DO UPDATE SET messages = stream_dead_letters.messages + 1
+"""
 _ALERTS = """
     SELECT product_id,
            product_category,
@@ -125,6 +130,15 @@ class AlertTable:
         ]
         with self._connection.cursor() as cursor:
             cursor.executemany(_MOVE_ON, rows)
+
+    def pass_over(self, partition: int, offset: int, reason: str) -> bool:
+        """Count a record as a dead letter and move on behind it; False where that had been done before."""
+        next_offsets, _ = self.progress()
+        if next_offsets.get(partition, 0) > offset:
+            return False
+        self._connection.execute(_COUNT_SET_ASIDE, {"topic": self._topic, "reason": reason})
+        self.move_on({partition: offset + 1}, None)
+        return True
 
     def alerts(self, keys: Iterable[Key]) -> dict[Key, Alert]:
         """The alerts there are for some products and windows."""

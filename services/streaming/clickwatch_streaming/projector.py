@@ -5,25 +5,27 @@ whatever is killed when, each record counts once.
 """
 
 import threading
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from time import time
-from typing import Protocol
 
 import psycopg
 import structlog
 from clickwatch_events import HotWindow
-from clickwatch_events.avro import BadMessage, HotWindowDecoder
-from clickwatch_events.framing import BadFrame
-from clickwatch_events.registry import NotRegistered, Registry, RegistryUnavailable
+from clickwatch_events.avro import HotWindowDecoder
+from clickwatch_events.registry import Registry, RegistryUnavailable
 from clickwatch_service.shown import shown
 from confluent_kafka import KafkaException
 
 from clickwatch_streaming.alerts import Alert, Thresholds, alert_after
-from clickwatch_streaming.kafka import Record, TopicReader
+from clickwatch_streaming.dead_letters import DeadLetterTopic
+from clickwatch_streaming.kafka import TopicReader
 from clickwatch_streaming.metrics import ProjectorMetrics
 from clickwatch_streaming.postgres import AlertTable, Key
+from clickwatch_streaming.refused_records import BadRecord, Decoder, WindowRecord, pass_over, store_all
 from clickwatch_streaming.settings import Settings
 
 log = structlog.get_logger()
@@ -90,37 +92,17 @@ def console_line(alert: Alert) -> str:
     )
 
 
-class Decoder(Protocol):
-    """Reads the values of the topic: `clickwatch_events.avro.HotWindowDecoder`."""
-
-    def decode(self, message: bytes) -> HotWindow:
-        """Return the window of a framed message; BadFrame, BadMessage or NotRegistered where it is none."""
-        ...
-
-
-def project_batch(
-    table: AlertTable, records: list[Record], decoder: Decoder, thresholds: Thresholds, now: datetime
-) -> Outcome:
-    """Bring records into the table, in one transaction; those that are in it already change nothing."""
+def project_batch(table: AlertTable, batch: Sequence[WindowRecord], thresholds: Thresholds, now: datetime) -> Outcome:
+    """Bring windows into the table, in one transaction; those that are in it already change nothing."""
     with table:
         next_offsets, closed_until_ms = table.progress()
-        fresh = [record for record in records if record.offset >= next_offsets.get(record.partition, 0)]
-        windows = list(_windows(fresh, decoder))
+        fresh = [one for one in batch if one.record.offset >= next_offsets.get(one.record.partition, 0)]
+        windows = [one.window for one in fresh if one.window is not None]
         alerts = table.alerts({(window.product_id, window.window_start_ms) for window in windows})
         outcome = projected(windows, alerts, thresholds, closed_until_ms, now)
         table.save(outcome.rows)
-        table.move_on({record.partition: record.offset + 1 for record in fresh}, outcome.closed_until_ms)
+        table.move_on({one.record.partition: one.record.offset + 1 for one in fresh}, outcome.closed_until_ms)
     return outcome
-
-
-def _windows(records: Iterable[Record], decoder: Decoder) -> Iterable[HotWindow]:
-    for record in records:
-        if record.value is None:
-            continue
-        try:
-            yield decoder.decode(record.value)
-        except (BadFrame, BadMessage, NotRegistered) as error:
-            log.error("hot window skipped", partition=record.partition, offset=record.offset, reason=str(error))
 
 
 def project(
@@ -142,13 +124,17 @@ def project(
     thresholds = Thresholds(settings.views_threshold, settings.purchases_threshold)
     metrics = metrics or ProjectorMetrics()
     failures = 0
+
+    def tell(outcome: Outcome) -> None:
+        nonlocal failures
+        failures = 0
+        metrics.committed(outcome.newest_kafka_timestamps_ms, outcome.changes, time())
+        for alert in outcome.changes:
+            say(console_line(alert))
+
     while not stop.is_set():
         try:
-            for outcome in _outcomes(settings, partitions, decoder, thresholds, stop):
-                failures = 0
-                metrics.committed(outcome.newest_kafka_timestamps_ms, outcome.changes, time())
-                for alert in outcome.changes:
-                    say(console_line(alert))
+            _follow(settings, partitions, decoder, thresholds, stop, tell, metrics)
         except (psycopg.Error, KafkaException, RegistryUnavailable) as error:
             failures += 1
             metrics.retried()
@@ -157,26 +143,45 @@ def project(
             stop.wait(seconds)
 
 
-def _outcomes(
-    settings: Settings, partitions: int, decoder: Decoder, thresholds: Thresholds, stop: threading.Event
-) -> Iterable[Outcome]:
-    table = AlertTable(settings.database_url, settings.alerts_topic)
-    try:
+def _follow(
+    settings: Settings,
+    partitions: int,
+    decoder: Decoder,
+    thresholds: Thresholds,
+    stop: threading.Event,
+    tell: Callable[[Outcome], None],
+    metrics: ProjectorMetrics,
+) -> None:
+    with ExitStack() as open_things:
+        table = open_things.enter_context(closing(AlertTable(settings.database_url, settings.alerts_topic)))
         with table:
             table.begin_partitions(range(partitions))
         with table:
             next_offsets, _ = table.progress()
         log.info("projector following", topic=settings.alerts_topic, next_offsets=next_offsets)
-        reader = TopicReader(settings.kafka_bootstrap_servers, settings.alerts_topic, next_offsets)
-        try:
-            while not stop.is_set():
-                records = reader.read(MOST_RECORDS, IDLE, LINGER)
-                if records:
-                    yield project_batch(table, records, decoder, thresholds, datetime.now(UTC))
-        finally:
-            reader.close()
-    finally:
-        table.close()
+        reader = open_things.enter_context(
+            closing(TopicReader(settings.kafka_bootstrap_servers, settings.alerts_topic, next_offsets))
+        )
+
+        @cache
+        def letters() -> DeadLetterTopic:
+            # Made when the first is needed: most projectors never send one.
+            topic = DeadLetterTopic(
+                settings.kafka_bootstrap_servers, settings.alerts_topic, settings.dead_letter_topic, "projector"
+            )
+            return open_things.enter_context(topic)
+
+        def store(batch: Sequence[WindowRecord]) -> None:
+            tell(project_batch(table, batch, thresholds, datetime.now(UTC)))
+
+        def set_aside(bad: BadRecord) -> None:
+            if pass_over(bad, letters(), table):
+                metrics.set_aside(bad.reason)
+
+        while not stop.is_set():
+            records = reader.read(MOST_RECORDS, IDLE, LINGER)
+            if records:
+                store_all(records, decoder, store, set_aside)
 
 
 def _reason(error: Exception) -> str:

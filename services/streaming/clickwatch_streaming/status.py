@@ -173,7 +173,10 @@ class StatusReporter:
                     {"files": [str(file) for file in parquet], "since": since, "most": MOST_PRODUCTS},
                 )
                 while (rows := found.fetchmany(_ROWS_AT_ONCE)) and not stop.is_set():
-                    self._tables.save_windows(WindowCount(*row) for row in rows)
+                    refused = self._tables.save_windows(WindowCount(*row) for row in rows)
+                    if refused:
+                        # They stay in the lake; only the page lacks them.
+                        log.warning("window_counts_refused", windows=len(refused), reason=refused[0].reason)
         if not stop.is_set():
             self._tables.forget_windows(oldest)
             self._windows_until_batch = record.batch_id

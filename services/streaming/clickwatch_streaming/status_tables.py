@@ -4,7 +4,7 @@ A connection of its own, so that it never makes the projector wait. A crash of t
 last second, which the next one brings again.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cache
@@ -12,6 +12,7 @@ from importlib.resources import files
 from typing import LiteralString, NamedTuple
 
 import psycopg
+from clickwatch_service.stores import Refused, split_refused
 
 from clickwatch_streaming.batch_record import SchemaUse
 from clickwatch_streaming.postgres import CONSUMER
@@ -121,8 +122,11 @@ class StatusTables:
             row = self._connection.execute("SELECT max(window_start) FROM window_counts").fetchone()
         return None if row is None else row[0]
 
-    def save_windows(self, windows: Iterable[WindowCount]) -> None:
-        """Insert or replace windows."""
+    def save_windows(self, windows: Iterable[WindowCount]) -> list[Refused[WindowCount]]:
+        """Insert or replace windows; return those that the database refuses, with its words."""
+        return split_refused(list(windows), self._save_windows)
+
+    def _save_windows(self, windows: Sequence[WindowCount]) -> None:
         columns = list(zip(*windows, strict=True))
         names = ("starts", "products", "ends", "categories", "views", "carts", "purchases")
         self._execute("save_windows", {name: list(column) for name, column in zip(names, columns, strict=True)})

@@ -2,6 +2,7 @@
 
 import json
 import os
+import random
 import signal
 import subprocess
 import sys
@@ -76,6 +77,31 @@ def test_a_dead_letter_says_why_and_where_it_was_and_keeps_its_bytes(
         "schema_id": b"7",
         "timestamp": b"2026-03-01T12:00:00.000+00:00",
     }
+
+
+def test_a_letter_that_is_too_large_for_its_topic_goes_without_its_value(kafka_bootstrap: str) -> None:
+    source, small = f"events-{uuid.uuid4().hex}", f"small-{uuid.uuid4().hex}"
+    admin = AdminClient({"bootstrap.servers": kafka_bootstrap})
+    made = admin.create_topics([NewTopic(source, 1), NewTopic(small, 1, config={"max.message.bytes": "200000"})])
+    for future in made.values():
+        future.result()
+    sizes = [10, 300_000, 10, 25_000_000]  # the last is more than the producer sends at all
+    batch = [
+        DeadLetter("bad_framing", 0, n, ARRIVED, None, b"key", random.Random(n).randbytes(size))  # so it is not packed
+        for n, size in enumerate(sizes)
+    ]
+
+    with DeadLetterTopic(kafka_bootstrap, source, small) as topic:
+        assert topic.send(batch, {0: 4}) == 4
+
+    messages = read(kafka_bootstrap, small, 4)
+    assert [len(message.value() or b"") for message in messages] == [10, 0, 10, 0]
+    assert [dict(message.headers() or []).get("detail") for message in messages] == [
+        None,
+        b"value of 300000 bytes left out, larger than the topic takes; it stands where it came from",
+        None,
+        b"value of 25000000 bytes left out, larger than the topic takes; it stands where it came from",
+    ]
 
 
 def test_a_batch_taken_again_sends_nothing(kafka_bootstrap: str, topics: tuple[str, str]) -> None:

@@ -5,6 +5,7 @@ import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import psycopg
 import pytest
@@ -15,11 +16,16 @@ from clickwatch_events.registry import NotRegistered, RegistryUnavailable
 from clickwatch_events.schemas import ALERTS, schema_text
 from clickwatch_service import UserError
 from clickwatch_streaming.alerts import Status, Thresholds
+from clickwatch_streaming.dead_letter_list import stored_letters
+from clickwatch_streaming.dead_letter_replay import Judge, ReplayProducer, replay
+from clickwatch_streaming.dead_letters import DeadLetterTopic
+from clickwatch_streaming.decode import BadReason
 from clickwatch_streaming.kafka import Record, wait_for_topics
 from clickwatch_streaming.metrics import ProjectorMetrics
 from clickwatch_streaming.postgres import AlertTable
-from clickwatch_streaming.projector import Decoder, project, project_batch
-from clickwatch_streaming.settings import Settings
+from clickwatch_streaming.projector import project, project_batch
+from clickwatch_streaming.refused_records import BadRecord, Decoder, WindowRecord, letter_of, pass_over
+from clickwatch_streaming.settings import Settings, UnknownEventType
 from confluent_kafka import Producer
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
@@ -63,6 +69,18 @@ def topic(kafka_bootstrap: str) -> str:
     return name
 
 
+@pytest.fixture
+def dlq(kafka_bootstrap: str) -> str:
+    name = f"letters-{uuid.uuid4().hex}"
+    admin = AdminClient({"bootstrap.servers": kafka_bootstrap})
+    admin.create_topics([NewTopic(name, 1)])[name].result(PATIENCE_SECONDS)
+    return name
+
+
+def settings_of(bootstrap: str, topic: str, dlq: str, database: Database) -> Settings:
+    return Settings(kafka_bootstrap_servers=bootstrap, alerts_topic=topic, dlq_topic=dlq, database_url=database.url)
+
+
 def hot(product: str, views: int, purchases: int, closed: bool = False, newest_ms: int | None = None) -> bytes:
     return CODEC.encode(HotWindow(product, "laptops", START, START + 600_000, views, purchases, closed, newest_ms))
 
@@ -82,12 +100,21 @@ class Schemas:
         return schema_text(ALERTS, 1 if schema_id == 1 else 2)
 
 
+class Versions:
+    """A registry of id 3 alone."""
+
+    def schema(self, schema_id: int) -> str:
+        if schema_id != 3:
+            raise NotRegistered(str(schema_id))
+        return schema_text(ALERTS, 2)
+
+
 def told(metrics: ProjectorMetrics) -> dict[str, float]:
     return {sample.name: sample.value for family in metrics.collect() for sample in family.samples}
 
 
-def records(*values: bytes | None, first_offset: int = 0) -> list[Record]:
-    return [Record(0, first_offset + index, value) for index, value in enumerate(values)]
+def read(*values: bytes, first_offset: int = 0) -> list[WindowRecord]:
+    return [WindowRecord(Record(0, first_offset + n, value), CODEC.decode(value)) for n, value in enumerate(values)]
 
 
 @pytest.fixture
@@ -100,25 +127,25 @@ def table(database: Database) -> Iterator[AlertTable]:
 
 
 def test_records_become_rows_and_the_offset_moves_with_them(database: Database, table: AlertTable) -> None:
-    project_batch(table, records(hot("a", 101, 0), hot("b", 150, 4), hot("a", 102, 5)), CODEC, THRESHOLDS, NOW)
+    project_batch(table, read(hot("a", 101, 0), hot("b", 150, 4), hot("a", 102, 5)), THRESHOLDS, NOW)
 
     assert database.alerts() == [("a", "retracted", 102, 5), ("b", "active", 150, 4)]
     assert database.next_offsets() == {0: 3}
 
 
 def test_records_that_are_in_the_table_already_change_nothing(database: Database, table: AlertTable) -> None:
-    project_batch(table, records(hot("a", 101, 0), hot("a", 101, 0, closed=True)), CODEC, THRESHOLDS, NOW)
+    project_batch(table, read(hot("a", 101, 0), hot("a", 101, 0, closed=True)), THRESHOLDS, NOW)
 
-    outcome = project_batch(table, records(hot("a", 300, 0), hot("a", 7, 9, closed=True)), CODEC, THRESHOLDS, NOW)
+    outcome = project_batch(table, read(hot("a", 300, 0), hot("a", 7, 9, closed=True)), THRESHOLDS, NOW)
 
     assert outcome.changes == []
     assert database.alerts() == [("a", "confirmed", 101, 0)]
 
 
 def test_when_a_window_was_closed_is_remembered(database: Database, table: AlertTable) -> None:
-    project_batch(table, records(hot("a", 7, 0, closed=True)), CODEC, THRESHOLDS, NOW)
+    project_batch(table, read(hot("a", 7, 0, closed=True)), THRESHOLDS, NOW)
 
-    project_batch(table, records(hot("b", 200, 0), first_offset=1), CODEC, THRESHOLDS, NOW)
+    project_batch(table, read(hot("b", 200, 0), first_offset=1), THRESHOLDS, NOW)
 
     assert database.alerts() == []
     assert database.next_offsets() == {0: 2}
@@ -126,28 +153,13 @@ def test_when_a_window_was_closed_is_remembered(database: Database, table: Alert
 
 def test_the_time_of_detection_stays(database: Database, table: AlertTable) -> None:
     later = datetime(2026, 3, 1, 12, 9, tzinfo=UTC)
-    project_batch(table, records(hot("a", 101, 0)), CODEC, THRESHOLDS, NOW)
-    project_batch(table, records(hot("a", 140, 1), first_offset=1), CODEC, THRESHOLDS, later)
+    project_batch(table, read(hot("a", 101, 0)), THRESHOLDS, NOW)
+    project_batch(table, read(hot("a", 140, 1), first_offset=1), THRESHOLDS, later)
 
     with psycopg.connect(database.url) as connection:
         times = connection.execute("SELECT detected_at, updated_at FROM flash_sale_alerts").fetchone()
 
     assert times == (NOW, later)
-
-
-def test_a_record_that_is_no_hot_window_is_passed_over(database: Database, table: AlertTable) -> None:
-    project_batch(
-        table,
-        records(
-            b"garbage", None, CODEC.encode(HotWindow("a", "x", START, START + 600_000, 101, 0))[:-9], hot("b", 101, 0)
-        ),
-        CODEC,
-        THRESHOLDS,
-        NOW,
-    )
-
-    assert [row[0] for row in database.alerts()] == ["b"]
-    assert database.next_offsets() == {0: 4}
 
 
 def test_nothing_is_written_when_the_transaction_fails(database: Database, table: AlertTable) -> None:
@@ -156,7 +168,7 @@ def test_nothing_is_written_when_the_transaction_fails(database: Database, table
         connection.execute("ALTER TABLE stream_offsets ADD CHECK (next_offset = 0)")
 
     with pytest.raises(psycopg.errors.CheckViolation):
-        project_batch(table, records(hot("a", 101, 0)), CODEC, THRESHOLDS, NOW)
+        project_batch(table, read(hot("a", 101, 0)), THRESHOLDS, NOW)
 
     assert database.alerts() == []
 
@@ -221,9 +233,9 @@ def test_a_projector_goes_on_where_another_ended(kafka_bootstrap: str, topic: st
 
 
 def test_what_a_record_makes_visible_counts_once_by_its_newest_event(
-    kafka_bootstrap: str, topic: str, database: Database
+    kafka_bootstrap: str, topic: str, dlq: str, database: Database
 ) -> None:
-    settings = Settings(kafka_bootstrap_servers=kafka_bootstrap, alerts_topic=topic, database_url=database.url)
+    settings = settings_of(kafka_bootstrap, topic, dlq, database)
     v2 = hot("a", 101, 0, newest_ms=START)
     # What version 2 adds is its last byte, where it is null.
     v1 = frame(1, unframe(hot("b", 101, 0))[1][:-1])
@@ -240,6 +252,123 @@ def test_what_a_record_makes_visible_counts_once_by_its_newest_event(
     assert figures["clickwatch_streaming_produce_to_visible_seconds_count"] == 1
     assert figures["clickwatch_streaming_produce_to_visible_seconds_sum"] > 24 * 3600
     assert figures["clickwatch_streaming_projector_retries_total"] == 1
+
+
+def names(database: Database) -> list[str]:
+    return [row[0] for row in database.alerts()]
+
+
+def set_aside(database: Database) -> dict[tuple[str, str], int]:
+    with psycopg.connect(database.url) as connection:
+        rows = connection.execute("SELECT topic, reason, messages FROM stream_dead_letters").fetchall()
+    return {(topic, reason): messages for topic, reason, messages in rows}
+
+
+def test_a_record_that_is_no_hot_window_becomes_a_dead_letter(
+    kafka_bootstrap: str, topic: str, dlq: str, database: Database
+) -> None:
+    settings = settings_of(kafka_bootstrap, topic, dlq, database)
+    nul = CODEC.encode(HotWindow("a\0b", "laptops", START, START + 600_000, 101, 0))
+    far_away = CODEC.encode(HotWindow("far", "laptops", 2**62, 2**62 + 600_000, 101, 0))
+    negative = CODEC.encode(HotWindow("negative", "laptops", START, START + 600_000, 101, -1))
+    values = (b"garbage", hot("a", 101, 0), hot("cut", 101, 0)[:-9], nul, far_away, negative, hot("b", 101, 0))
+    send(kafka_bootstrap, topic, *values)
+    metrics = ProjectorMetrics()
+
+    running = Running(settings, metrics=metrics)
+    running.wait_for(lambda: len(running.lines) == 2)
+    running.end()
+
+    assert names(database) == ["a", "b"]
+    assert database.next_offsets() == {0: 7}
+    letters = list(stored_letters(kafka_bootstrap, dlq))
+    assert [(letter.offset, letter.reason, letter.value) for letter in letters] == [
+        (0, "bad_framing", values[0]),
+        (2, "undecodable_body", values[2]),
+        (3, "invalid_field", nul),
+        (4, "invalid_field", far_away),
+        (5, "invalid_field", negative),
+    ]
+    assert {letter.topic for letter in letters} == {topic}
+    assert [letter.detail for letter in letters[2:]] == [
+        "product_id: control_character",
+        "window_start: too_large",
+        "purchases: too_small",
+    ]
+    counted = {"bad_framing": 1, "undecodable_body": 1, "invalid_field": 3}
+    assert set_aside(database) == {(topic, reason): messages for reason, messages in counted.items()}
+    told_of = {
+        sample.labels["reason"]: sample.value
+        for family in metrics.collect()
+        for sample in family.samples
+        if sample.name == "clickwatch_streaming_hot_windows_set_aside_total"
+    }
+    assert told_of == counted
+
+
+def test_a_record_that_the_database_refuses_costs_itself_alone(
+    kafka_bootstrap: str, topic: str, dlq: str, database: Database
+) -> None:
+    settings = settings_of(kafka_bootstrap, topic, dlq, database)
+    with psycopg.connect(database.url) as connection:
+        connection.execute(
+            "ALTER TABLE flash_sale_alerts ADD CONSTRAINT no_thirteen CHECK (product_id <> 'product_13')"
+        )
+    products = [f"product_{number}" for number in range(30)]
+    send(kafka_bootstrap, topic, *(hot(product, 101, 0) for product in products))
+
+    running = Running(settings)
+    running.wait_for(lambda: len(running.lines) == 29)
+    running.end()
+
+    assert sorted(names(database)) == sorted(set(products) - {"product_13"})
+    (letter,) = stored_letters(kafka_bootstrap, dlq)
+    assert (letter.topic, letter.offset, letter.reason) == (topic, 13, "refused_by_store")
+    assert "no_thirteen" in letter.detail
+    assert "23514" in letter.detail
+    assert set_aside(database) == {(topic, "refused_by_store"): 1}
+
+
+def test_what_was_refused_becomes_an_alert_by_a_replay_once_the_database_takes_it(
+    kafka_bootstrap: str, topic: str, dlq: str, database: Database
+) -> None:
+    settings = settings_of(kafka_bootstrap, topic, dlq, database)
+    with psycopg.connect(database.url) as connection:
+        connection.execute("ALTER TABLE flash_sale_alerts ADD CONSTRAINT no_b CHECK (product_id <> 'b')")
+    send(kafka_bootstrap, topic, hot("b", 101, 0), hot("a", 101, 0))
+    first = Running(settings)
+    first.wait_for(lambda: len(first.lines) == 1)
+    first.end()
+    with psycopg.connect(database.url) as connection:
+        connection.execute("ALTER TABLE flash_sale_alerts DROP CONSTRAINT no_b")
+
+    judge = Judge(Versions(), timedelta(minutes=5), UnknownEventType.KEEP, alerts_topic=topic)
+    report = replay(stored_letters(kafka_bootstrap, dlq), ReplayProducer(kafka_bootstrap).send, judge, Path("none"))
+    second = Running(settings)
+    second.wait_for(lambda: len(second.lines) == 1)
+    second.end()
+
+    assert report.sent == {"refused_by_store": 1}
+    assert names(database) == ["a", "b"]
+
+
+def test_a_kill_between_dead_letter_and_table_makes_no_second_letter(
+    kafka_bootstrap: str, topic: str, dlq: str, database: Database
+) -> None:
+    bad = BadRecord(Record(0, 0, b"garbage"), BadReason.BAD_FRAMING, "no frame")
+    with DeadLetterTopic(kafka_bootstrap, topic, dlq, "projector") as letters:
+        assert letters.send([letter_of(bad)], {0: 1}) == 1  # and the projector is killed
+    table = AlertTable(database.url, topic)
+    with table:
+        table.begin_partitions([0])
+
+    with DeadLetterTopic(kafka_bootstrap, topic, dlq, "projector") as letters:
+        assert pass_over(bad, letters, table)
+        assert not pass_over(bad, letters, table)
+    table.close()
+
+    assert len(list(stored_letters(kafka_bootstrap, dlq))) == 1
+    assert set_aside(database) == {(topic, "bad_framing"): 1}
 
 
 def test_a_projector_waits_for_the_tables(kafka_bootstrap: str, topic: str, database: Database) -> None:
