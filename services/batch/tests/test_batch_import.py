@@ -55,7 +55,7 @@ def test_the_ledger_of_an_import_is_what_batch_says_of_the_log(engine: DuckDBEng
     assert list(engine.rows("counted")) == [(len(ledger["users"]), ledger["revenue_minor"])]
 
 
-@pytest.mark.parametrize("kind", ["malformed"])
+@pytest.mark.parametrize("kind", ["malformed", "valid"])
 def test_the_import_accepts_the_lines_of_a_log_that_batch_accepts(
     engine: DuckDBEngine, tmp_path: Path, kind: str
 ) -> None:
