@@ -19,6 +19,9 @@ _UNSEEN_LETTERS = re.compile(
 )
 """Fillers, joiners and variation selectors: no control by category, and nothing to be seen all the same."""
 
+_UNUSUAL = re.compile(r"[^ -~]")
+"""What has to be looked at closer, so that the rest passes at the speed of a search."""
+
 _RIGHT_TO_LEFT = re.compile("[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufeff\U00010800-\U00010fff\U0001e800-\U0001efff]")
 """Hebrew, Arabic and the other scripts whose letters and numbers turn the text beside them around."""
 
@@ -63,7 +66,7 @@ def cell(name: object, width: int) -> str:
 
 def one_line(message: str) -> str:
     """Return a message of ours, which may quote names, as one line that acts on nothing around it."""
-    return "".join(_escape(char) if _is_unseen(char) else char for char in message)
+    return _UNUSUAL.sub(lambda found: _escape(found[0]) if _is_unseen(found[0]) else found[0], message)
 
 
 def neutral_cell(text: str) -> str:
@@ -73,10 +76,12 @@ def neutral_cell(text: str) -> str:
 
 def visible_json(document: str) -> str:
     r"""Return a JSON document that says the same, with what cannot be seen in its texts as `\u` escapes."""
-    return "".join(
-        _json_escape(char) if char not in "\n\r\t" and _is_unseen(char) else char  # those stand between its texts
-        for char in document
-    )
+
+    def visible(found: re.Match[str]) -> str:
+        # The ends of its own lines stand between its texts.
+        return _json_escape(found[0]) if found[0] not in "\n\r\t" and _is_unseen(found[0]) else found[0]
+
+    return _UNUSUAL.sub(visible, document)
 
 
 def _is_unseen(char: str) -> bool:
