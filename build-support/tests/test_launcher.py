@@ -72,5 +72,5 @@ def test_uv_brings_what_is_missing_into_the_launchers_own_cache(checkout: Path) 
 
     assert done.returncode == 1
     asked = (checkout / "asked").read_text()
-    assert asked == f"{checkout}/.cache/clickwatch/python: python install --quiet --no-bin 3.9\n"
+    assert asked == f"{checkout}/.cache/clickwatch/python: python install --no-bin 3.9\n"
     assert "CPython 3.9 could not be brought: install it" in done.stderr
