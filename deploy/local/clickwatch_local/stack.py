@@ -178,7 +178,10 @@ class Stack:
         self._write_state()
 
     def _write_state(self, stopped: bool = False) -> None:
-        parts = (Part(name=one.command.name, pid=one.pid, log=one.command.log_file) for one in self._started)
+        parts = (
+            Part(name=one.command.name, pid=one.pid, started=one.started, log=one.command.log_file)
+            for one in self._started
+        )
         state = State(
             pid=getpid(),
             started_at=self._started_at,
@@ -187,6 +190,7 @@ class Stack:
             kafka=self.bootstrap,
             registry=self.registry,
             database=self.database_url(READER),
+            dashboard=self.dashboard if any(one.command.name == "dashboard" for one in self._started) else None,
             airflow=self._page,
             metrics=self.metrics,
         )

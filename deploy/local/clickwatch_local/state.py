@@ -1,5 +1,6 @@
 """What runs in a data folder, written for other terminals, and the lock that says it does."""
 
+import contextlib
 import fcntl
 import os
 from collections.abc import Iterator
@@ -7,10 +8,13 @@ from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 
+import psutil
 from clickwatch_service import UserError
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
 
 from clickwatch_local.places import DataDir
+
+_LEFTOVERS_SECONDS = 10
 
 
 class Part(BaseModel, frozen=True):
@@ -19,11 +23,13 @@ class Part(BaseModel, frozen=True):
     Attributes:
         name: what people call it.
         pid: its process id.
+        started: when that process was, in seconds since 1970: a number is given again to another.
         log: the file that takes what it says.
     """
 
     name: str
     pid: int
+    started: float = 0.0
     log: Path
 
 
@@ -38,6 +44,7 @@ class State(BaseModel, frozen=True):
         kafka: the broker's address.
         registry: the Schema Registry's.
         database: the database's, for the role that reads.
+        dashboard: the dashboard's; None before it is started.
         airflow: Airflow's page, and who logs in how; None where it was not asked for.
         metrics: which service serves metrics where; None where none does.
     """
@@ -49,6 +56,7 @@ class State(BaseModel, frozen=True):
     kafka: str
     registry: str
     database: str
+    dashboard: str | None = None
     airflow: str | None = None
     metrics: str | None = None
 
@@ -61,11 +69,36 @@ def write_state(places: DataDir, state: State) -> None:
 
 
 def read_state(places: DataDir) -> State | None:
-    """Return the last stack's state; None where there was none."""
+    """Return the last stack's state; None where there was none, or where a power cut left none that can be read."""
     try:
         return State.model_validate_json(places.state.read_text("utf-8"))
-    except FileNotFoundError:
+    except (FileNotFoundError, ValidationError):
         return None
+
+
+def end_leftovers(state: State | None) -> None:
+    """Return once nothing runs that a stack had started which was killed; what has not ended by itself is killed.
+
+    On Linux the parts die with their stack, but some take a moment, in which they hold ports and files.
+    """
+    if state is None:
+        return
+    left = [process for part in state.parts for process in _family(part)]
+    _, staying = psutil.wait_procs(left, _LEFTOVERS_SECONDS)
+    for process in staying:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process.kill()
+    psutil.wait_procs(staying, _LEFTOVERS_SECONDS)
+
+
+def _family(part: Part) -> list[psutil.Process]:
+    try:
+        process = psutil.Process(part.pid)
+        if abs(process.create_time() - part.started) > 1:
+            return []
+        return [process, *process.children(recursive=True)]
+    except psutil.NoSuchProcess:
+        return []
 
 
 @contextmanager

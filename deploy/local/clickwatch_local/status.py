@@ -4,9 +4,12 @@ import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from time import time
 
+import httpx2
 import psutil
 import psycopg
+from clickwatch_service.healthy import health_file, troubles
 from confluent_kafka import Consumer, KafkaException, TopicPartition
 
 from clickwatch_local.places import DataDir
@@ -15,6 +18,7 @@ from clickwatch_local.state import Part, State, is_running, read_state
 # FATAL is what PostgreSQL says of a client it refuses, not of itself.
 _ERROR = re.compile(r'"level": ?"(?:error|critical)"|\bERROR\b|\bPANIC\b|^error: |\[error +\]')
 _LOOK_BACK_BYTES = 1_000_000
+_ASK_SECONDS = 3
 _WIDTH = len("Airflow dag-processor")
 
 
@@ -32,6 +36,8 @@ def status_lines(places: DataDir) -> Iterator[str]:
         yield f"not running: {ended}"
     for part in state.parts:
         yield f"{part.name:<{_WIDTH}} {_process(part) if running else 'not running'}"
+        for trouble in _troubles(state, places, part.name) if running else ():
+            yield f"{'':<{_WIDTH}} in trouble: {trouble}"
         error = last_error(part.log)
         if error is not None:
             yield f"{'':<{_WIDTH}} last error: {error}"
@@ -41,6 +47,18 @@ def status_lines(places: DataDir) -> Iterator[str]:
         yield f"{'metrics':<{_WIDTH}} {state.metrics}"
     if running:
         yield from _lag(state, places)
+
+
+def _troubles(state: State, places: DataDir, part: str) -> list[str]:
+    """What a service says of its parts that do not work; nothing of a part that says nothing of itself."""
+    if part in ("streaming", "simulator"):
+        return troubles(health_file(places.data, part), time())
+    if part == "dashboard" and state.dashboard is not None:
+        try:
+            httpx2.get(f"{state.dashboard}/health", timeout=_ASK_SECONDS).raise_for_status()
+        except httpx2.HTTPError as error:
+            return [f"{state.dashboard}/health: {error}"]
+    return []
 
 
 def last_error(log: Path) -> str | None:

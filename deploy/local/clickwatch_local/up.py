@@ -13,7 +13,7 @@ from clickwatch_local import nightly, yesterday
 from clickwatch_local.places import DataDir, Ports
 from clickwatch_local.settings import Settings
 from clickwatch_local.stack import STREAMING, Stack
-from clickwatch_local.state import State, locked, read_state
+from clickwatch_local.state import State, end_leftovers, locked, read_state
 
 CATCH_UP = timedelta(minutes=30)
 FLASH_SALE, RETRACTED_SALE = "product_7", "product_42"
@@ -44,6 +44,7 @@ def run(
     began = monotonic()
     with locked(places):
         before = read_state(places)
+        end_leftovers(before)
         stack = Stack(settings, places, ports)
         try:
             for up in _bring_up(stack, before, rate):
@@ -103,12 +104,19 @@ def _first_event_time(stack: Stack, before: State | None, now: datetime) -> date
     reach into yesterday while the backfill replaces that day's log.
     """
     start = now - CATCH_UP
-    if before is not None and before.stopped_at is not None:
-        start = max(start, before.stopped_at)
+    if before is not None:
+        start = max(start, before.stopped_at or _last_written(stack, before))
     midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
     if start < midnight and not yesterday.log_exists(stack, (midnight - timedelta(days=1)).date()):
         return midnight
     return start
+
+
+def _last_written(stack: Stack, before: State) -> datetime:
+    """Return when a stack that was killed wrote its last event, or a later moment up to its end."""
+    logs = (stack.places.data / "logs").glob("clickstream_*.jsonl")
+    written = (datetime.fromtimestamp(log.stat().st_mtime, UTC) for log in logs)
+    return max(written, default=before.started_at)
 
 
 def _watch(stack: Stack, stop: threading.Event, deadline: float | None) -> None:

@@ -74,11 +74,17 @@ class Process:
                 )
             except OSError as error:
                 raise UserError(f"{command.name} cannot be started ({command.argv[0]}): {error.strerror}") from error
+        self._started = psutil.Process(self._child.pid).create_time()
 
     @property
     def pid(self) -> int:
         """Its process id, which is also its group's."""
         return self._child.pid
+
+    @property
+    def started(self) -> float:
+        """When it was started, in seconds since 1970."""
+        return self._started
 
     @property
     def exit_status(self) -> int | None:
