@@ -88,11 +88,11 @@ def _labels(version):
     }
 
 
-def connected(variable):
-    """A container's health check: a connection stands to a port that the variable names."""
+def healthy(name):
+    """A container's health check: the service has said lately that each of its parts works."""
     # As a file, without what its package imports: health is asked for every few seconds.
-    file = "/app/lib/python3.11/site-packages/clickwatch_service/connected.py"
-    return ["python", "-I", "-S", file, variable]
+    file = "/app/lib/python3.11/site-packages/clickwatch_service/healthy.py"
+    return ["python", "-I", "-S", file, name]
 
 
 def image(
@@ -121,7 +121,7 @@ def image(
     folder = (folder or f"services/{name}/docker").replace("/", ".")
     libraries = [library or f"services/{name}:lib", *also]
     if healthcheck:
-        libraries.append(f"libs/service/clickwatch_service/connected.py:../lib@resolve={resolve}")
+        libraries.append(f"libs/service/clickwatch_service/healthy.py:../lib@resolve={resolve}")
     for part in ("deps", "srcs"):
         pex_binary(
             name=part_prefix + part,

@@ -28,7 +28,7 @@ def _launch(checkout: Path) -> subprocess.CompletedProcess[str]:
         "HOME": str(checkout),
         "PATH": str(checkout / "bin"),
         # A proxy that nobody runs: a machine without a network.
-        **{name: "http://127.0.0.1:1" for name in ("http_proxy", "https_proxy", "all_proxy")},
+        **dict.fromkeys(("http_proxy", "https_proxy", "all_proxy"), "http://127.0.0.1:1"),
     }
     return subprocess.run(
         [str(checkout / "bin" / "bash"), str(checkout / "pants"), "--version"],

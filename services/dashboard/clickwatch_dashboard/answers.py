@@ -43,7 +43,11 @@ class Alerts(Page):
 
 
 class StreamStatus(BaseModel):
-    """A row of stream_status: one topic, as the speed layer last told."""
+    """A row of stream_status: one topic, as the speed layer last told.
+
+    Attributes:
+        troubles: why, for each part of the service that does not work; empty where all do.
+    """
 
     topic: str
     updated_at: datetime
@@ -57,6 +61,7 @@ class StreamStatus(BaseModel):
     duplicates: int
     late: int
     dead_letters: int
+    troubles: dict[str, str]
 
 
 class Now(BaseModel):

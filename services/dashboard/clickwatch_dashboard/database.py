@@ -3,13 +3,14 @@
 Every session is read-only and gives up after ten seconds, whatever role it has.
 """
 
+import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from functools import cache
 from importlib.resources import files
 from typing import Any, LiteralString
 
-from psycopg import AsyncConnection, IsolationLevel
+from psycopg import AsyncConnection, IsolationLevel, OperationalError
 from psycopg.rows import DictRow, dict_row
 from psycopg_pool import AsyncConnectionPool
 
@@ -18,6 +19,7 @@ Row = dict[str, Any]
 
 _SESSION = "-c default_transaction_read_only=on -c statement_timeout=10s -c timezone=UTC"
 _WAIT_SECONDS = 3.0
+_ANSWER_SECONDS = 12.0
 
 
 @cache
@@ -44,9 +46,18 @@ async def connect(database_url: str) -> AsyncConnection[DictRow]:
 
 
 async def rows(connection: AsyncConnection[DictRow], query: str, parameters: Mapping[str, object]) -> list[Row]:
-    """Return the rows of `sql/QUERY.sql`."""
-    cursor = await connection.execute(sql(query), parameters)
-    return await cursor.fetchall()
+    """Return the rows of `sql/QUERY.sql`.
+
+    Raises:
+        psycopg.Error: the database does not answer in time, or refuses.
+    """
+    try:
+        async with asyncio.timeout(_ANSWER_SECONDS):
+            cursor = await connection.execute(sql(query), parameters)
+            return await cursor.fetchall()
+    except TimeoutError:
+        # A server that hangs does not keep its own limit either.
+        raise OperationalError(f"no answer within {_ANSWER_SECONDS:g} s") from None
 
 
 class Database:

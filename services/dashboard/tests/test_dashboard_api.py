@@ -215,3 +215,15 @@ def test_every_answer_forbids_what_comes_from_elsewhere(shop: Dashboard) -> None
 
 def test_a_name_that_is_not_this_machines_is_not_answered(shop: Dashboard) -> None:
     assert shop.get("/api/days", headers={"Host": "evil.example"}).status_code == 421
+
+
+def test_a_part_of_streaming_in_trouble_is_told_with_the_reason(shop: Dashboard) -> None:
+    with psycopg.connect(shop.database_url) as connection:
+        connection.execute("""UPDATE stream_status SET troubles = '{"lake": "waits for Kafka"}'""")
+    try:
+        (status,) = shop.get("/api/now").json()["status"]
+    finally:
+        with psycopg.connect(shop.database_url) as connection:
+            connection.execute("UPDATE stream_status SET troubles = '{}'")
+
+    assert status["troubles"] == {"lake": "waits for Kafka"}

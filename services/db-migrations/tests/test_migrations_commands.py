@@ -10,7 +10,15 @@ def test_history_lists_revisions_oldest_first_without_a_database() -> None:
     done = migrate("postgresql://nobody@127.0.0.1:1/nowhere", "history")
 
     assert done.returncode == 0
-    assert [line.split()[0] for line in done.stdout.splitlines()] == ["0001", "0002", "0003", "0004", "0005", "0006"]
+    assert [line.split()[0] for line in done.stdout.splitlines()] == [
+        "0001",
+        "0002",
+        "0003",
+        "0004",
+        "0005",
+        "0006",
+        "0007",
+    ]
 
 
 def test_current_follows_the_database(database_url: str) -> None:

@@ -26,7 +26,7 @@ COLUMNS = {
     "quality_gates": "report_date gate measured warn_at fail_at verdict note",
     "stream_offsets": "consumer topic partition next_offset closed_until",
     "stream_status": "topic updated_at messages_per_second alerts_unread lake_unread newest_event_time closed_until"
-    " lake_written_at events duplicates late dead_letters",
+    " lake_written_at events duplicates late dead_letters troubles",
     "stream_dead_letters": "topic reason messages",
     "stream_schemas": "topic schema_id version messages last_seen",
     "window_counts": "window_start product_id window_end product_category views carts purchases",
@@ -90,7 +90,7 @@ def test_two_upgrades_at_once_are_one_after_the_other(database_url: str) -> None
         done = list(pool.map(lambda _: migrate(database_url, "upgrade"), range(2)))
 
     assert [each.returncode for each in done] == [0, 0], [each.stderr for each in done]
-    assert migrate(database_url, "current").stdout.strip() == "0006"
+    assert migrate(database_url, "current").stdout.strip() == "0007"
 
 
 def test_downgrade_drops_the_roles_it_created(database_url: str) -> None:

@@ -9,6 +9,7 @@ from clickwatch_service.metrics import served_metrics
 from structlog import get_logger
 
 from clickwatch_simulator.delivery import Pace, deliver
+from clickwatch_simulator.health import said_health
 from clickwatch_simulator.jsonl import DayFiles, ReplacedDay
 from clickwatch_simulator.kafka import EventTopic, encoders
 from clickwatch_simulator.ledger import Ledger, write_ledger
@@ -56,6 +57,7 @@ class Outputs:
             with (
                 Progress("events", total) as progress,
                 served_metrics(settings, RunMetrics(progress, topic, log_files)),
+                said_health(settings.data_dir, topic),
             ):
                 finished = deliver(batches, pace, progress, topic, log_files, ledger)
         finally:

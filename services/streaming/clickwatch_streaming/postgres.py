@@ -67,6 +67,19 @@ _SAVE = """
 """
 
 
+def projected_offsets(database_url: str, topic: str) -> dict[int, int]:
+    """Return per partition of `topic` the first offset that is in no row yet, asked over a connection of its own.
+
+    Raises:
+        psycopg.Error: the database does not answer, or refuses.
+    """
+    query = "SELECT partition, next_offset FROM stream_offsets WHERE consumer = %s AND topic = %s"
+    with psycopg.connect(
+        database_url, application_name="clickwatch streaming watchdog", connect_timeout=5
+    ) as connection:
+        return dict(connection.execute(query, (CONSUMER, topic)).fetchall())
+
+
 class AlertTable:
     """A connection to the serving layer; each `with table:` block is one transaction."""
 

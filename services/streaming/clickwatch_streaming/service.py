@@ -34,6 +34,7 @@ from tenacity import (
 
 from clickwatch_streaming import lake
 from clickwatch_streaming.backlog import unread_messages
+from clickwatch_streaming.batch_record import BatchRecord
 from clickwatch_streaming.cluster import wait_for_master
 from clickwatch_streaming.driver import Jvm, sole_service
 from clickwatch_streaming.hot_windows import AlertQuery
@@ -43,6 +44,8 @@ from clickwatch_streaming.projector import project
 from clickwatch_streaming.session import spark_session, stop_quietly
 from clickwatch_streaming.settings import Settings, Trigger
 from clickwatch_streaming.status import reported_status
+from clickwatch_streaming.status_tables import StreamStatus
+from clickwatch_streaming.watchdog import Watchdog, Watched, watching
 
 log = structlog.get_logger()
 
@@ -83,7 +86,10 @@ def _run(settings: Settings, stop: threading.Event, say: Callable[[str], None], 
         _projector(settings, partitions[settings.alerts_topic], say, metrics.projector) as failed,
     ):
         supervisor = _Supervisor(spark, jvm, settings, registry, schema_id, stop, failed, metrics)
-        with reported_status(settings, lambda: supervisor.backlog, metrics.found):
+        with (
+            watching(supervisor.watchdog, settings.stall_timeout, jvm.kill),
+            reported_status(settings, supervisor),
+        ):
             supervisor.run()
 
 
@@ -188,10 +194,26 @@ class _Supervisor:
         self._metrics = metrics
         self._next_figures = monotonic()
         self._writers: dict[int, str] = {}
-        self._registry_answers = True
-        self.backlog = 0
-        """Messages that are drained before alerts are up to date; 0 where they are."""
+        self._backlog = 0
+        self._watched = Watched(self._alerts.checkpoint)
+        self.watchdog = Watchdog(settings, self._watched)
         self._queries: dict[str, StreamingQuery] = {}
+
+    def backlog(self) -> int:
+        """Return how many messages are drained before alerts are up to date; 0 where they are."""
+        return self._backlog
+
+    def troubles(self) -> dict[str, str]:
+        """Return per part that does not work why."""
+        return {name: one.why for name, one in self.watchdog.standings.items() if one.why}
+
+    def found(self, status: StreamStatus, record: BatchRecord | None) -> None:
+        """Take a status, and the lake's last record."""
+        self._metrics.found(status, record)
+
+    def reported(self) -> None:
+        """Know that a status was written."""
+        self._watched.status_rounds += 1
 
     def run(self) -> None:
         self._learn_schemas()
@@ -205,6 +227,7 @@ class _Supervisor:
             alerts_schema_id=self._alerts_schema_id,
             known=self._writers,
         )
+        self._watched.lake_started = True
         log.info("lake started", every_seconds=self._settings.lake_interval.total_seconds())
         settings = self._settings
         next_poll = next_beat = monotonic()
@@ -217,7 +240,7 @@ class _Supervisor:
                 if self._learn_schemas():
                     stop_quietly(self._spark, self._queries["alerts"], settings.spark_log_level)
                     self._start_alerts()
-                if self._registry_answers and lake.waits_for_registry(settings):
+                if self._watched.registry_answers and lake.waits_for_registry(settings):
                     heartbeat.nudge()
             if settings.heartbeat_interval is not None and monotonic() >= next_beat:
                 next_beat = monotonic() + settings.heartbeat_interval.total_seconds()
@@ -226,6 +249,7 @@ class _Supervisor:
 
     def _start_alerts(self) -> None:
         settings, alerts = self._settings, self._alerts
+        self._watched.alert_starts += 1
         if settings.trigger is Trigger.MICROBATCH:
             self._queries["alerts"] = alerts.follow_in_batches(self._writers)
         else:
@@ -241,10 +265,11 @@ class _Supervisor:
         while not self._stop.is_set():
             unread = unread_messages(self._alerts.checkpoint, settings.kafka_bootstrap_servers, settings.kafka_topic)
             if unread <= DRAIN_ABOVE:
-                self.backlog = 0
+                self._backlog = 0
                 return
-            self.backlog = unread
+            self._backlog = unread
             log.info("backlog found", messages=unread)
+            self._watched.alert_starts += 1
             query = self._queries["alerts"] = self._alerts.drain(self._writers)
             while not self._stop.wait(_LOOK_SECONDS) and query.isActive:
                 self._raise_failures()
@@ -261,16 +286,19 @@ class _Supervisor:
         except (RegistryUnavailable, NotRegistered) as error:
             if not self._writers:
                 raise UserError(str(error)) from None
-            self._registry_answers = False
+            self._watched.registry_answers = False
             log.warning("schema registry not answering", reason=str(error))
             return False
-        self._registry_answers = True
+        self._watched.registry_answers = True
         if new and self._writers:
             log.info("new schema found", schema_ids=sorted(new))
         self._writers.update(new)
         return bool(new)
 
     def _raise_failures(self) -> None:
+        self._watched.main_rounds += 1
+        if self.watchdog.failed:
+            raise self.watchdog.failed[0]
         self._jvm.require_running()
         if self._projector_failed:
             raise self._projector_failed[0]

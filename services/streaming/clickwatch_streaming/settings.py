@@ -82,6 +82,7 @@ class Settings(MetricsSettings):
     heartbeat_interval: PositiveDuration | None = None
     registry_poll_interval: PositiveDuration = timedelta(seconds=5)
     wait_timeout: PositiveDuration = timedelta(seconds=120)
+    stall_timeout: PositiveDuration = timedelta(minutes=3)
 
     @field_validator("slide_duration")
     @classmethod

@@ -6,12 +6,13 @@ in it is logged and tried again, never raised.
 
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime, timedelta
 from importlib.resources import files
 from pathlib import Path
 from time import monotonic
+from typing import Protocol
 
 import duckdb
 import structlog
@@ -31,8 +32,26 @@ KEPT = timedelta(hours=48)
 MOST_PRODUCTS = 1000
 """Of a window, so many products are kept there: those with the most views."""
 
-Found = Callable[[StreamStatus, BatchRecord | None], None]
-"""Is told a status, and the lake's last record."""
+
+class Service(Protocol):
+    """What the service knows of itself, and wants to be told."""
+
+    def backlog(self) -> int:
+        """Return how many messages the alert query has still to catch up with."""
+        ...
+
+    def troubles(self) -> Mapping[str, str]:
+        """Return per part that does not work why."""
+        ...
+
+    def found(self, status: StreamStatus, record: BatchRecord | None) -> None:
+        """Take a status, and the lake's last record."""
+        ...
+
+    def reported(self) -> None:
+        """Know that a status was written."""
+        ...
+
 
 _EVERY_SECONDS = 1.0
 _RATE_OVER_SECONDS = 5.0
@@ -42,13 +61,10 @@ _ROWS_AT_ONCE = 2000
 
 
 @contextmanager
-def reported_status(settings: Settings, backlog: Callable[[], int], found: Found) -> Iterator[None]:
-    """Report while the block runs; `backlog` tells how many messages the alert query has still to catch up with.
-
-    `found` is told each status too, and the lake's last record.
-    """
+def reported_status(settings: Settings, service: Service) -> Iterator[None]:
+    """Report while the block runs."""
     stop = threading.Event()
-    thread = threading.Thread(target=report, args=(settings, backlog, stop, found), name="status", daemon=True)
+    thread = threading.Thread(target=report, args=(settings, service, stop), name="status", daemon=True)
     thread.start()
     try:
         yield
@@ -57,15 +73,16 @@ def reported_status(settings: Settings, backlog: Callable[[], int], found: Found
         thread.join(_KAFKA_SECONDS)
 
 
-def report(settings: Settings, backlog: Callable[[], int], stop: threading.Event, found: Found) -> None:
+def report(settings: Settings, service: Service, stop: threading.Event) -> None:
     """Report until `stop` is set, whatever fails."""
     failures = 0
     while not stop.is_set():
         try:
-            with closing(StatusReporter(settings, backlog, found)) as reporter:
+            with closing(StatusReporter(settings, service)) as reporter:
                 while not stop.is_set():
                     began = monotonic()
                     reporter.report(datetime.now(UTC), stop)
+                    service.reported()
                     failures = 0
                     stop.wait(max(0.0, began + _EVERY_SECONDS - monotonic()))
         except Exception as error:  # people miss a status; the service must not
@@ -78,7 +95,7 @@ def report(settings: Settings, backlog: Callable[[], int], stop: threading.Event
 class StatusReporter:
     """Reads the topic's ends and the lake's last record, and writes the tables."""
 
-    def __init__(self, settings: Settings, backlog: Callable[[], int], found: Found) -> None:
+    def __init__(self, settings: Settings, service: Service) -> None:
         """Connect.
 
         Raises:
@@ -86,8 +103,7 @@ class StatusReporter:
             KafkaException: the broker does not.
         """
         self._settings = settings
-        self._backlog = backlog
-        self._found = found
+        self._service = service
         self._lake = LakeFolder(settings.lake_dir)
         self._tables = StatusTables(settings.database_url)
         self._ends = TopicEnds(settings.kafka_bootstrap_servers)
@@ -110,13 +126,13 @@ class StatusReporter:
         record = self._record or BatchRecord(batch_id=-1, query_id="")
         ends = self._ends.of(settings.kafka_topic)
         self._written.append((monotonic(), sum(end for _, end in ends.values())))
-        unprojected = _unread(self._ends.of(settings.alerts_topic), self._tables.projected(settings.alerts_topic))
+        unprojected = unread(self._ends.of(settings.alerts_topic), self._tables.projected(settings.alerts_topic))
         status = StreamStatus(
             topic=settings.kafka_topic,
             updated_at=now,
             messages_per_second=self._rate(),
-            alerts_unread=self._backlog() + unprojected,
-            lake_unread=_unread(ends, record.next_offsets),
+            alerts_unread=self._service.backlog() + unprojected,
+            lake_unread=unread(ends, record.next_offsets),
             newest_event_time=time_of(max(record.newest_ms.values())) if record.newest_ms else None,
             closed_until=None if record.closed_until_ms is None else time_of(record.closed_until_ms),
             lake_written_at=self._record_at,
@@ -124,8 +140,9 @@ class StatusReporter:
             duplicates=record.totals.duplicates,
             late=record.totals.late,
             dead_letters=record.totals.dead_letters,
+            troubles=self._service.troubles(),
         )
-        self._found(status, self._record)
+        self._service.found(status, self._record)
         self._tables.save_status(status)
         if has_new_batch:
             self._tables.save_batch(settings.kafka_topic, record.reasons, record.schemas, self._known_versions(record))
@@ -218,5 +235,6 @@ class TopicEnds:
         }
 
 
-def _unread(ends: Mapping[int, tuple[int, int]], next_offsets: Mapping[int, int]) -> int:
+def unread(ends: Mapping[int, tuple[int, int]], next_offsets: Mapping[int, int]) -> int:
+    """How many messages lie between what was read and the ends of `TopicEnds.of`."""
     return sum(max(0, end - max(first, next_offsets.get(partition, 0))) for partition, (first, end) in ends.items())

@@ -13,6 +13,7 @@ from typing import LiteralString, NamedTuple
 
 import psycopg
 from clickwatch_service.stores import Refused, split_refused
+from psycopg.types.json import Jsonb
 
 from clickwatch_streaming.batch_record import SchemaUse
 from clickwatch_streaming.postgres import CONSUMER
@@ -35,6 +36,7 @@ class StreamStatus:
         duplicates: messages left out because their event is in the lake.
         late: events older than the watermark when they came.
         dead_letters: messages that are no event by a fault of theirs.
+        troubles: per part of the service that does not work why; a part that works has none.
     """
 
     topic: str
@@ -49,6 +51,7 @@ class StreamStatus:
     duplicates: int
     late: int
     dead_letters: int
+    troubles: Mapping[str, str]
 
 
 class WindowCount(NamedTuple):
@@ -94,7 +97,7 @@ class StatusTables:
 
     def save_status(self, status: StreamStatus) -> None:
         """Replace the topic's row."""
-        self._execute("save_status", asdict(status))
+        self._execute("save_status", asdict(status) | {"troubles": Jsonb(dict(status.troubles))})
 
     def save_batch(
         self, topic: str, reasons: Mapping[str, int], schemas: Mapping[int, SchemaUse], versions: Mapping[int, int]

@@ -6,8 +6,6 @@ with what was sent, event for event.
 
 import os
 import signal
-import subprocess
-import sys
 import threading
 import uuid
 from collections.abc import Callable, Iterator
@@ -15,7 +13,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from time import monotonic
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple
 
 import pyarrow.parquet as pq
 import pytest
@@ -23,111 +21,26 @@ from clickwatch_events import Event, EventType
 from clickwatch_events.avro import EventEncoder, HotWindowCodec
 from clickwatch_events.registry import Registry
 from clickwatch_events.schemas import ALERTS, EVENTS, subject
-from clickwatch_jars.java import find_java
-from clickwatch_servers.ports import free_port
-from clickwatch_servers.process import Process
-from clickwatch_servers.registry import registry_program, registry_url, start_registry, wait_for_registry
 from clickwatch_streaming.lake_folder import LakeFolder
 from confluent_kafka import Consumer, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
-from confluent_kafka.schema_registry import Schema, SchemaRegistryClient
 from streaming_dead_letters import counts_by_reason
 from streaming_later_schema import LaterEncoder, later_schema
-from tenacity import Retrying, retry_if_result, stop_after_delay, wait_fixed
+from streaming_process import PATIENCE_SECONDS, RELEASED, RegistryServer, Service, until
 
-PATIENCE_SECONDS = 300
 EVENTS_A_SECOND = 50
 NEVER_REGISTERED = 77_777
-T = TypeVar("T")
 
-RELEASED_READER = "from clickwatch_service import run_cli; from clickwatch_streaming.__main__ import app; run_cli(app)"
 LATER_READER = f"""
 from clickwatch_streaming import decode
+from streaming_process import PATIENCE_SECONDS, RELEASED, RegistryServer, Service, until
 from streaming_later_schema import later_schema
 released = decode.schema_text
 decode.schema_text = lambda name, version: later_schema() if name == decode.EVENTS else released(name, version)
-{RELEASED_READER}
+{RELEASED}
 """
 """A release that reads events as version 3."""
-
-
-def until(found: Callable[[], T | None]) -> T:
-    """Return what is found once it is."""
-    result = Retrying(
-        retry=retry_if_result(lambda value: value is None or value is False),
-        stop=stop_after_delay(PATIENCE_SECONDS),
-        wait=wait_fixed(0.2),
-    )(found)
-    assert result is not None
-    return result
-
-
-class RegistryServer:
-    """A registry that is stopped and started; it keeps its schemas."""
-
-    def __init__(self, folder: Path) -> None:
-        self._folder, self._port, self._java = folder, free_port(), find_java(21)
-        self._process: Process | None = None
-        self.url = registry_url(self._port)
-
-    def start(self) -> None:
-        program, log = registry_program(self._java), self._folder / "registry.log"
-        self._process = start_registry(self._folder / "registry", self._port, self._java, program, log)
-        wait_for_registry(self._process, self._port, PATIENCE_SECONDS)
-
-    def stop(self) -> None:
-        if self._process is not None:
-            self._process.stop()
-            self._process = None
-
-    def register(self, name: str, schema: str) -> int:
-        return SchemaRegistryClient({"url": self.url}).register_schema(name, Schema(schema, "AVRO"))
-
-
-class Service:
-    """The streaming service, one process after the other on the same folders."""
-
-    def __init__(self, folder: Path, environment: dict[str, str]) -> None:
-        self._folder = folder
-        self._starts = 0
-        self._environment = {**os.environ, **environment, "PYTHONPATH": os.pathsep.join(sys.path)}
-        self._process: subprocess.Popen[bytes] | None = None
-
-    def start(self, program: str) -> None:
-        # A file for each, because the JVM of one that was killed may write a little longer.
-        self._starts += 1
-        with self._log.open("wb") as log:
-            self._process = subprocess.Popen(
-                [sys.executable, "-c", program, "run"], env=self._environment, stdout=log, stderr=log
-            )
-
-    @property
-    def _log(self) -> Path:
-        return self._folder / f"streaming-{self._starts}.log"
-
-    def said(self) -> str:
-        """Return what the service has said since its start; an error if it has ended."""
-        text = self._log.read_text(errors="replace")
-        assert self._process is not None
-        assert self._process.poll() is None, text[-3000:]
-        return text
-
-    def ended(self) -> tuple[int, str]:
-        """Return its status and what it has said, once it has ended by itself."""
-        assert self._process is not None
-        status = self._process.wait(PATIENCE_SECONDS)
-        self._process = None
-        return status, self._log.read_text(errors="replace")
-
-    def wait_to_say(self, what: str) -> None:
-        until(lambda: what in self.said())
-
-    def end(self, number: signal.Signals) -> None:
-        if self._process is not None:
-            self._process.send_signal(number)
-            self._process.wait(PATIENCE_SECONDS)
-            self._process = None
 
 
 class Sent(NamedTuple):
@@ -264,7 +177,7 @@ def test_schemas_registry_and_service_change_under_load_and_no_event_is_lost(wor
     registry, service = world.registry, world.service
 
     # The registry is down at the start: the service waits and says so.
-    service.start(RELEASED_READER)
+    service.start(RELEASED)
     service.wait_to_say("waiting for the schema registry")
     registry.start()
     ids = Registry(registry.url).register(EVENTS)
@@ -311,7 +224,7 @@ def test_schemas_registry_and_service_change_under_load_and_no_event_is_lost(wor
         wish = load.send(later.wish, kinds=("wish", "unknown"))
         until(lambda: world.lake_has(wish))
         service.end(signal.SIGTERM)
-        service.start(RELEASED_READER)
+        service.start(RELEASED)
         wish = load.send(later.wish, kinds=("unknown",))
         until(lambda: world.lake_has(wish))
     until(lambda: len(world.lake_rows()) >= len(load.sent))

@@ -14,7 +14,7 @@ from pyspark.sql.streaming.listener import StreamingQueryProgress
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 NOW_SECONDS = NOW.timestamp()
-STATUS = StreamStatus("clickstream-events", NOW, 12.5, 3, 40, NOW, NOW, NOW, 90, 4, 2, 3)
+STATUS = StreamStatus("clickstream-events", NOW, 12.5, 3, 40, NOW, NOW, NOW, 90, 4, 2, 3, {})
 RECORD = BatchRecord(
     batch_id=6,
     query_id="q",

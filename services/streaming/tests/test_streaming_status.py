@@ -2,7 +2,7 @@
 
 import threading
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -48,13 +48,28 @@ def settings(database_url: str, kafka_bootstrap: str, tmp_path: Path) -> Setting
 
 @pytest.fixture
 def reporter(settings: Settings) -> Iterator[StatusReporter]:
-    reporter = StatusReporter(settings, lambda: 0, nobody)
+    reporter = StatusReporter(settings, Quiet())
     yield reporter
     reporter.close()
 
 
-def nobody(status: StreamStatus, record: BatchRecord | None) -> None:
-    """Is told a status."""
+class Quiet:
+    """A service that drains nothing, unless told, and whose parts all work."""
+
+    def __init__(self, backlog: int = 0, troubles: Mapping[str, str] | None = None) -> None:
+        self._backlog, self._troubles, self.reports = backlog, troubles or {}, 0
+
+    def backlog(self) -> int:
+        return self._backlog
+
+    def troubles(self) -> Mapping[str, str]:
+        return self._troubles
+
+    def found(self, status: StreamStatus, record: BatchRecord | None) -> None:
+        pass
+
+    def reported(self) -> None:
+        self.reports += 1
 
 
 def rows(settings: Settings, query: str) -> list[tuple[object, ...]]:
@@ -129,8 +144,15 @@ def test_what_nobody_has_read_yet_is_the_lag(settings: Settings, reporter: Statu
     ]
 
 
+def test_a_part_in_trouble_is_told_with_the_reason(settings: Settings) -> None:
+    with closing(StatusReporter(settings, Quiet(troubles={"lake": "waits for Kafka"}))) as reporter:
+        reporter.report(NOW, NEVER)
+
+    assert rows(settings, "SELECT troubles FROM stream_status") == [({"lake": "waits for Kafka"},)]
+
+
 def test_a_backlog_counts_as_not_read(settings: Settings) -> None:
-    reporter = StatusReporter(settings, lambda: 70_000, nobody)
+    reporter = StatusReporter(settings, Quiet(70_000))
 
     reporter.report(NOW, NEVER)
     reporter.close()
@@ -180,7 +202,7 @@ def test_closed_windows_come_once_and_go_after_two_days(settings: Settings, repo
     ]
     assert rows(settings, kept) == expected
 
-    restarted = StatusReporter(settings, lambda: 0, nobody)
+    restarted = StatusReporter(settings, Quiet())
     restarted.report(NOW, NEVER)
     restarted.close()
 
@@ -192,14 +214,16 @@ def test_a_database_that_is_away_ends_nothing(settings: Settings) -> None:
     with psycopg.connect(settings.database_url) as connection:
         connection.execute("ALTER TABLE stream_status RENAME TO hidden")
 
-    def attempt() -> int:
-        attempts.append(1)
-        return 0
+    class Counting(Quiet):
+        def backlog(self) -> int:
+            attempts.append(1)
+            return 0
 
-    thread = threading.Thread(target=report, args=(settings, attempt, stop, nobody))
+    thread = threading.Thread(target=report, args=(settings, service := Counting(), stop))
     thread.start()
     try:
         wait_until(lambda: len(attempts) > 1)
+        assert service.reports == 0
         with psycopg.connect(settings.database_url) as connection:
             connection.execute("ALTER TABLE hidden RENAME TO stream_status")
 

@@ -11,6 +11,7 @@ SELECT
     events,
     duplicates,
     late,
-    dead_letters
+    dead_letters,
+    troubles
 FROM stream_status
 ORDER BY updated_at DESC, topic

@@ -1,4 +1,4 @@
-import { $, age, ask, asked, badge, code, count, el, notice, on, remember, setText, time } from "./page.js";
+import { $, age, ask, asked, badge, code, count, el, notice, on, remember, setText, time, troubled } from "./page.js";
 import { named, shown } from "./shown.js";
 import { windowCharts } from "./windows.js";
 
@@ -55,7 +55,7 @@ function renderStatus() {
   setText($("rate-note"), status ? `on ${shown(status.topic, 40)}` : "streaming has not reported yet");
   setText($("behind"), status ? count(status.alerts_unread) : "–");
   setText($("reported"), status ? `${age(status.updated_at, now)} ago` : "–");
-  setText($("reported-note"), status ? (silent ? "it is silent: is it running?" : "once a second") : "");
+  setText($("reported-note"), status ? (silent ? "it is silent: is it running?" : troubled(status) || "once a second") : "");
   setText($("lake"), status?.lake_written_at ? `${age(status.lake_written_at, now)} ago` : "–");
   setText($("lake-note"), status ? `${count(status.lake_unread)} messages since` : "");
   setText($("active"), count(counts.active ?? 0));

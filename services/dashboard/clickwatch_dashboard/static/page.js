@@ -156,3 +156,6 @@ function follow() {
 addEventListener("pageshow", ({ persisted }) => persisted && location.reload());
 show();
 follow();
+
+/** What parts of streaming do not work and why, in one line; empty where all do. */
+export const troubled = (status) => Object.entries(status?.troubles ?? {}).map(([part, why]) => `${part} ${why}`).join("; ");

@@ -1,5 +1,5 @@
 import { bars } from "./charts.js";
-import { $, age, ask, asked, badge, code, count, el, moment, none, notice, on, percent, remember, table } from "./page.js";
+import { $, age, ask, asked, badge, code, count, el, moment, none, notice, on, percent, remember, table, troubled } from "./page.js";
 import { named, shown } from "./shown.js";
 
 let days = [];
@@ -33,7 +33,7 @@ function freshness() {
   const within = (iso, seconds) => Boolean(iso) && now - Date.parse(iso) < seconds * 1000;
   const yesterday = new Date(now - 86400000).toISOString().slice(0, 10);
   const rows = [
-    layer("Speed layer", "streaming last reported", status?.updated_at, within(status?.updated_at, 20)),
+    layer("Speed layer", troubled(status) || "streaming last reported", status?.updated_at, within(status?.updated_at, 20) && !troubled(status)),
     layer("Events", "newest event in the lake", status?.newest_event_time, within(status?.newest_event_time, 300)),
     layer("Lake", "last batch written", status?.lake_written_at, within(status?.lake_written_at, 300)),
     layer("Windows", "closed up to", status?.closed_until, within(status?.closed_until, 2400)),

@@ -10,7 +10,8 @@ INSERT INTO stream_status (
     events,
     duplicates,
     late,
-    dead_letters
+    dead_letters,
+    troubles
 )
 VALUES (
     %(topic)s,
@@ -24,7 +25,8 @@ VALUES (
     %(events)s,
     %(duplicates)s,
     %(late)s,
-    %(dead_letters)s
+    %(dead_letters)s,
+    %(troubles)s
 )
 ON CONFLICT (topic) DO UPDATE
 SET updated_at = excluded.updated_at,
@@ -37,4 +39,5 @@ SET updated_at = excluded.updated_at,
     events = excluded.events,
     duplicates = excluded.duplicates,
     late = excluded.late,
-    dead_letters = excluded.dead_letters
+    dead_letters = excluded.dead_letters,
+    troubles = excluded.troubles
