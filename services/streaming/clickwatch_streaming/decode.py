@@ -8,7 +8,6 @@ from collections.abc import Mapping
 from datetime import timedelta
 from enum import StrEnum
 from functools import reduce
-from operator import and_
 
 from clickwatch_events.avro import READER_VERSION
 from clickwatch_events.limits import LIMITS
@@ -17,7 +16,7 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as sf
 from pyspark.sql.avro.functions import from_avro
 
-from clickwatch_streaming.field_limits import broken_rule, keeps
+from clickwatch_streaming.field_limits import broken_rule, keeps_all
 from clickwatch_streaming.settings import UnknownEventType
 
 HEARTBEAT_KEY = b"clickwatch-heartbeat"
@@ -150,7 +149,7 @@ def _bad_reason(writers: Mapping[int, str], max_future: timedelta, unknown_event
     is_nudge = value.isNull() & (sf.col("key") == sf.lit(NUDGE_KEY))
     is_future = event_time > sf.col("kafka_timestamp") + sf.lit(max_future)
     reason = (
-        sf.when(~is_future & _keeps_all_limits(), sf.lit(None).cast("string"))
+        sf.when(~is_future & keeps_all(LIMITS), sf.lit(None).cast("string"))
         .when(is_heartbeat, BadReason.HEARTBEAT)
         .when(is_nudge, BadReason.NUDGE)
         .when(value.isNull() | (sf.length(value) == 0), BadReason.EMPTY_VALUE)
@@ -164,11 +163,6 @@ def _bad_reason(writers: Mapping[int, str], max_future: timedelta, unknown_event
         return reason
     is_unknown = sf.col("event_type") == "unknown"
     return sf.when(reason.isNull() & is_unknown, BadReason.UNKNOWN_EVENT_TYPE).otherwise(reason)
-
-
-def _keeps_all_limits() -> Column:
-    """Whether the event is within the contract (`clickwatch_events.limits`); null where there is none."""
-    return reduce(and_, (keeps(name, limit) for name, limit in LIMITS.items()))
 
 
 def _first_fault() -> Column:
