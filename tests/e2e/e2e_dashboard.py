@@ -7,7 +7,7 @@ from contextlib import contextmanager
 import httpx2
 from clickwatch_servers.ports import HOST, free_port
 from docker.models.containers import Container
-from e2e_servers import PATIENCE_SECONDS, wait_until
+from e2e_servers import PATIENCE_SECONDS, health, wait_until
 from e2e_services import Services
 
 _SECOND = 1_000_000_000  # in Docker's unit
@@ -27,12 +27,7 @@ def opened_dashboard(services: Services) -> Iterator[tuple[Container, httpx2.Cli
         # The image's check, only oftener.
         healthcheck={"interval": _SECOND},
     )
-    wait_until(lambda: _is_healthy(dashboard), dashboard)
+    wait_until(lambda: health(dashboard) == "healthy", dashboard)
     with httpx2.Client(base_url=f"http://{HOST}:{port}", timeout=PATIENCE_SECONDS) as client:
         client.post("/login", data={"name": "admin", "password": password})
         yield dashboard, client
-
-
-def _is_healthy(container: Container) -> bool:
-    container.reload()
-    return bool(container.attrs["State"]["Health"]["Status"] == "healthy")

@@ -95,7 +95,7 @@ def start_servers(containers: Containers) -> Servers:
     )
     wait_until(lambda: kafka_answers(servers.bootstrap), kafka)
     wait_until(lambda: _answers_http(registry_port, "/apis/ccompat/v7/subjects"), registry)
-    wait_until(lambda: _answers_sql(servers.database_url("postgres")), postgres)
+    wait_until(lambda: sql_answers(servers.database_url("postgres")), postgres)
     return servers
 
 
@@ -110,6 +110,13 @@ def require_running(container: Container) -> None:
     assert container.status in ("created", "running", "restarting", "paused"), (
         f"{container.labels} is {container.status}. {_log_end(container)}"
     )
+
+
+def health(container: Container) -> str:
+    """What Docker says of a container's health."""
+    container.reload()
+    status: str = container.attrs["State"]["Health"]["Status"]
+    return status
 
 
 def kafka_answers(bootstrap: str) -> bool:
@@ -130,7 +137,7 @@ def _answers_http(port: int, path: str) -> bool:
         connection.close()
 
 
-def _answers_sql(url: str) -> bool:
+def sql_answers(url: str) -> bool:
     try:
         psycopg.connect(url, connect_timeout=5).close()
     except psycopg.OperationalError:

@@ -15,15 +15,25 @@ from clickwatch_ledger import Key, Ledger, Outcome, Pipeline, eventually
 from clickwatch_ledger.comparison import MISHAPS, LedgerComparison
 from clickwatch_ledger.pipeline import when_through
 from docker.models.containers import Container
-from e2e_containers import Containers
+from e2e_containers import LABEL, Containers
 from e2e_dashboard import opened_dashboard
-from e2e_servers import PATIENCE_SECONDS, Servers, kafka_answers, require_running, wait_until
+from e2e_servers import (
+    PATIENCE_SECONDS,
+    Servers,
+    health,
+    kafka_answers,
+    require_running,
+    sql_answers,
+    wait_until,
+)
 from e2e_services import Services
 
 YESTERDAY = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0) - timedelta(days=1)
 PART_EVENTS, PART_RATE = 35_000, 6
 PART_LENGTH = timedelta(seconds=PART_EVENTS / PART_RATE) + timedelta(minutes=2)
 PAUSE_SECONDS = 60
+BACK_SECONDS = 60
+_SECOND = 1_000_000_000  # in Docker's unit
 DAY = YESTERDAY.date().isoformat()
 
 
@@ -34,24 +44,37 @@ def services(containers: Containers, servers: Servers, tmp_path_factory: pytest.
 
 @pytest.fixture(scope="module")
 def outcome(services: Services, servers: Servers) -> Outcome:
-    """Four parts of a day: all well; the broker restarted; the database paused, and streaming killed meanwhile."""
+    """Five parts of a day: all well; broker, then database killed; the database paused, streaming killed meanwhile."""
     pipeline = services.pipeline
-    streaming = services.start("streaming", "run")
+    streaming = services.start("streaming", "run", healthcheck={"interval": _SECOND})
     ledgers = [_simulate(services, part=0)]
     _next_alert(pipeline, None, streaming)
 
-    before = pipeline.last_alert_change()
-    servers.kafka.restart(timeout=30)
-    wait_until(lambda: kafka_answers(servers.bootstrap), servers.kafka)
-    ledgers.append(_simulate(services, part=1))
-    _next_alert(pipeline, before, streaming)
+    for part, killed, answers in (
+        (1, servers.kafka, lambda: kafka_answers(servers.bootstrap)),
+        (2, servers.postgres, lambda: sql_answers(servers.database_url("postgres"))),
+    ):
+        before, batch = pipeline.last_alert_change(), pipeline.lake_batch()
+        killed.kill()
+        killed.start()
+        wait_until(answers, killed)
+        back = monotonic()
+        ledgers.append(_simulate(services, part))
+        _next_alert(pipeline, before, streaming)
+        alert_seconds = monotonic() - back
+        wait_until(lambda batch=batch: pipeline.lake_batch() > batch, streaming)  # type: ignore[misc]
+        lake_seconds = monotonic() - back
+        name = killed.labels[LABEL]
+        print(f"{name} answers: next alert after {alert_seconds:.0f} s, next lake batch after {lake_seconds:.0f} s")
+        assert max(alert_seconds, lake_seconds) < BACK_SECONDS, name
 
     servers.postgres.pause()
     paused = monotonic()
-    ledgers.append(_simulate(services, part=2))
+    wait_until(lambda: health(streaming) == "unhealthy", streaming)
+    ledgers.append(_simulate(services, part=3))
     streaming.kill()
     streaming = services.start("streaming", "run")
-    ledgers.append(_simulate(services, part=3))
+    ledgers.append(_simulate(services, part=4))
     eventually(lambda: monotonic() - paused >= PAUSE_SECONDS, True, lambda: require_running(streaming))
     servers.postgres.unpause()
 

@@ -73,6 +73,11 @@ class Pipeline:
         ((rows,),) = self.lake(f"SELECT count(*) FROM {table}")  # noqa: S608  # a name of our own
         return int(rows)
 
+    def lake_batch(self) -> int:
+        """Return the number of the lake's last batch; -1 before the first."""
+        batches = (self.data / "lake" / "_batches").glob("*.json")
+        return max((int(file.stem) for file in batches), default=-1)
+
     def lake(self, sql: str) -> list[tuple[Any, ...]]:
         """Return the rows of a query over the lake's `events` and `window_stats` and the daily logs' `log`."""
         with duckdb.connect() as connection:
@@ -87,14 +92,14 @@ class Pipeline:
     def closed_windows(self) -> list[HotWindow]:
         """Return what the alerts topic says of closed windows, message by message."""
         codec = HotWindowCodec(schema_id=0)
-        windows = (codec.decode(value) for one in self._messages(self.alerts_topic) if (value := one.value()))
+        windows = (codec.decode(value) for one in self.messages(self.alerts_topic) if (value := one.value()))
         return [window for window in windows if window.closed]
 
     def dead_letters(self) -> tuple[Counter[str], int]:
         """Return how many there are by reason, and of how many different messages."""
         reasons: Counter[str] = Counter()
         origins = set()
-        for message in self._messages(self.dead_letters_topic):
+        for message in self.messages(self.dead_letters_topic):
             headers: dict[str, bytes] = dict(message.headers() or [])  # type: ignore[arg-type]  # bytes, as they come
             reasons[headers["reason"].decode()] += 1
             origins.add((headers["partition"], headers["offset"]))
@@ -127,7 +132,8 @@ class Pipeline:
             self.end_offset(self.dead_letters_topic) > 0,
         )
 
-    def _messages(self, topic: str) -> list[Message]:
+    def messages(self, topic: str) -> list[Message]:
+        """Return the committed messages of a topic, one partition after the other."""
         consumer = self._consumer()
         messages: list[Message] = []
         try:
