@@ -27,7 +27,7 @@ KILLS = int(os.environ.get("CLICKWATCH_KILLS", "3"))
 SEED = int(os.environ.get("CLICKWATCH_KILLS_SEED", "0")) or secrets.randbelow(2**32)
 ALL, JVM = "all at once", "Spark's JVM"
 PARTS = ("Kafka", "PostgreSQL", "Schema Registry", JVM, "streaming", "dashboard", "simulator", ALL)
-UP_SECONDS = 120
+UP_SECONDS = 300
 
 
 def order(chance: random.Random, kills: int) -> list[str]:
@@ -70,9 +70,8 @@ class Shop:
         """Kill a part, or all with what started them, and see that it is gone and nothing goes on without it."""
         names = {one.name: one.pid for one in self.up.state.parts}
         if part == JVM:
-            jvm = self.up.places.data / "checkpoints" / "jvm.pid"
-            assert eventually(jvm.exists, True, self._require_running)
-            victims = [int(jvm.read_text().split()[0])]
+            assert eventually(lambda: self._jvm() is not None, True, self._require_running, UP_SECONDS)
+            victims = [self._jvm() or 0]
         elif part == ALL:
             victims = [self.up.process.pid, *names.values()]
         else:
@@ -87,6 +86,14 @@ class Shop:
             assert f"error: {part} was ended by SIGKILL" in self.up.said
         if part == JVM:
             assert "Spark's JVM has ended (killed by SIGKILL)" in self.up.said
+
+    def _jvm(self) -> int | None:
+        """The JVM that streaming works with; None while it has none yet."""
+        file = self.up.places.data / "checkpoints" / "jvm.pid"
+        pid = int(file.read_text().split()[0]) if file.exists() else None
+        # The file of a service before lies there until the next one has ended its JVM.
+        (streaming,) = (one.pid for one in self.up.state.parts if one.name == "streaming")
+        return pid if pid in {one.pid for one in psutil.Process(streaming).children(recursive=True)} else None
 
     def quiet(self) -> None:
         """Hold the traffic, and return once the lake has all of it."""

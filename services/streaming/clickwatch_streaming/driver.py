@@ -48,7 +48,10 @@ class Jvm:
         """Know it, and write down that it works in `folder`."""
         self._process: Popen[bytes] | None = getattr(spark.sparkContext._gateway, "proc", None)
         if self._process is not None:
-            (folder / "jvm.pid").write_text(f"{self._process.pid} {_started(self._process.pid)}")
+            # There whole or not at all: the next service goes by it.
+            draft = folder / "jvm.pid.unfinished"
+            draft.write_text(f"{self._process.pid} {_started(self._process.pid)}")
+            draft.replace(folder / "jvm.pid")
 
     def has_ended(self, within_seconds: float = 0) -> bool:
         """Whether it has ended, or does so within that time."""
@@ -84,6 +87,10 @@ def _end_jvm(pid_file: Path) -> None:
     if not pid_file.is_file():
         return
     pid, _, started = pid_file.read_text().partition(" ")
+    if not pid.isdecimal():
+        # A power cut left nothing of it, nor of the JVM.
+        pid_file.unlink()
+        return
 
     def is_running() -> bool:
         # A number is given again to another process; the time of its start is not.

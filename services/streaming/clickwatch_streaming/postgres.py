@@ -11,11 +11,20 @@ from types import TracebackType
 from typing import Self
 
 import psycopg
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg.rows import tuple_row
 
 from clickwatch_streaming.alerts import Alert, Status
 
 CONSUMER = "flash_sale_alerts"
+_LIMITS = {
+    "connect_timeout": "5",
+    # A server whose machine is gone says nothing: after half a minute its connection is an error.
+    "keepalives_idle": "10",
+    "keepalives_interval": "5",
+    "keepalives_count": "4",
+    "tcp_user_timeout": "30000",
+}
 Key = tuple[str, int]
 """Product and start of the window in epoch milliseconds."""
 
@@ -74,10 +83,13 @@ def projected_offsets(database_url: str, topic: str) -> dict[int, int]:
         psycopg.Error: the database does not answer, or refuses.
     """
     query = "SELECT partition, next_offset FROM stream_offsets WHERE consumer = %s AND topic = %s"
-    with psycopg.connect(
-        database_url, application_name="clickwatch streaming watchdog", connect_timeout=5
-    ) as connection:
+    with psycopg.connect(limited(database_url), application_name="clickwatch streaming watchdog") as connection:
         return dict(connection.execute(query, (CONSUMER, topic)).fetchall())
+
+
+def limited(database_url: str) -> str:
+    """Return how to connect so that no server is waited for without end; what the address itself says goes first."""
+    return make_conninfo("", **{**_LIMITS, **conninfo_to_dict(database_url)})
 
 
 class AlertTable:
@@ -91,10 +103,9 @@ class AlertTable:
         """
         self._topic = topic
         self._connection = psycopg.connect(
-            database_url,
+            limited(database_url),
             application_name="clickwatch streaming",
             options="-c synchronous_commit=off -c timezone=UTC",
-            connect_timeout=5,
         )
 
     def close(self) -> None:

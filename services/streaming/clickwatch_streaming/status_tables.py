@@ -16,7 +16,7 @@ from clickwatch_service.stores import Refused, split_refused
 from psycopg.types.json import Jsonb
 
 from clickwatch_streaming.batch_record import SchemaUse
-from clickwatch_streaming.postgres import CONSUMER
+from clickwatch_streaming.postgres import CONSUMER, limited
 
 
 @dataclass(frozen=True)
@@ -76,10 +76,9 @@ class StatusTables:
             psycopg.OperationalError: the database does not answer, or refuses.
         """
         self._connection = psycopg.connect(
-            database_url,
+            limited(database_url),
             application_name="clickwatch streaming status",
             options="-c synchronous_commit=off -c timezone=UTC",
-            connect_timeout=5,
         )
 
     def close(self) -> None:
