@@ -4,10 +4,11 @@ What is known anyway is read when it is asked for: the last status, the lake's l
 progress. Only the projector counts for operators alone, and after its commit.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
+from clickwatch_service.standing import PartStanding, Standing
 from prometheus_client import Counter, Histogram
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
@@ -113,6 +114,7 @@ class ServiceMetrics(Collector):
         status: the last status, None before the first.
         record: the lake's last record, None before the first batch.
         queries: per query the figures of its last batch.
+        parts: returns how each part did when the watchdog last looked.
     """
 
     def __init__(self) -> None:
@@ -121,6 +123,7 @@ class ServiceMetrics(Collector):
         self.status: StreamStatus | None = None
         self.record: BatchRecord | None = None
         self.queries: dict[str, QueryFigures] = {}
+        self.parts: Callable[[], Mapping[str, PartStanding]] = dict
 
     def found(self, status: StreamStatus, record: BatchRecord | None) -> None:
         """Take a new status, and the lake's record it is made of."""
@@ -134,6 +137,7 @@ class ServiceMetrics(Collector):
         if self.record is not None:
             yield from _of_lake(self.record)
         yield from _of_queries(dict(self.queries))
+        yield from _of_parts(self.parts())
 
 
 def _of_status(status: StreamStatus) -> Iterator[Metric]:
@@ -178,6 +182,15 @@ def _of_lake(record: BatchRecord) -> Iterator[Metric]:
     yield GaugeMetricFamily(
         "clickwatch_streaming_parked_messages", "Messages that wait for the registry", record.parked
     )
+
+
+def _of_parts(parts: Mapping[str, PartStanding]) -> Iterator[Metric]:
+    trouble = GaugeMetricFamily(
+        "clickwatch_streaming_part_in_trouble", "1 where a part waits for a server or stands still", labels=["part"]
+    )
+    for name, part in parts.items():
+        trouble.add_metric([name], part.standing is not Standing.WORKS)
+    yield trouble
 
 
 def _of_queries(queries: dict[str, QueryFigures]) -> Iterator[Metric]:

@@ -197,6 +197,7 @@ class _Supervisor:
         self._backlog = 0
         self._watched = Watched(self._alerts.checkpoint)
         self.watchdog = Watchdog(settings, self._watched)
+        metrics.parts = lambda: self.watchdog.standings
         self._queries: dict[str, StreamingQuery] = {}
 
     def backlog(self) -> int:

@@ -4,6 +4,7 @@ import re
 from datetime import UTC, datetime
 from pathlib import Path
 
+from clickwatch_service.standing import PartStanding, Standing
 from clickwatch_streaming.alerts import Alert, Status
 from clickwatch_streaming.batch_record import BatchRecord, Counts
 from clickwatch_streaming.metrics import ProjectorMetrics, QueryFigures, ServiceMetrics
@@ -35,6 +36,10 @@ def all_of_it() -> ServiceMetrics:
     metrics = ServiceMetrics()
     metrics.found(STATUS, RECORD)
     metrics.queries["lake"] = QueryFigures(1.5, 100.0, 400.0, 5, 6000)
+    metrics.parts = lambda: {
+        "lake": PartStanding(Standing.WAITS, 9, 60, 3, "Kafka"),
+        "projector": PartStanding(Standing.WORKS, 0, 60, 0, None),
+    }
     return metrics
 
 
@@ -59,6 +64,8 @@ def test_the_last_status_and_the_lakes_last_record_are_told() -> None:
         "clickwatch_streaming_lake_late_events_total 2.0",
         'clickwatch_streaming_dead_letters_total{reason="bad_framing"} 3.0',
         "clickwatch_streaming_parked_messages 1.0",
+        'clickwatch_streaming_part_in_trouble{part="lake"} 1.0',
+        'clickwatch_streaming_part_in_trouble{part="projector"} 0.0',
         'clickwatch_streaming_query_state_bytes{query="lake"} 6000.0',
     ):
         head, _, value = line.rpartition(" ")
