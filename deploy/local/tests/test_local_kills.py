@@ -23,7 +23,7 @@ from clickwatch_ledger.recount import recount
 from clickwatch_servers.postgres import password
 from stack_up import Up
 
-KILLS = int(os.environ.get("CLICKWATCH_KILLS", "3"))
+KILLS = int(os.environ.get("CLICKWATCH_KILLS", "2"))
 SEED = int(os.environ.get("CLICKWATCH_KILLS_SEED", "0")) or secrets.randbelow(2**32)
 ALL, JVM = "all at once", "Spark's JVM"
 PARTS = ("Kafka", "PostgreSQL", "Schema Registry", JVM, "streaming", "dashboard", "simulator", ALL)

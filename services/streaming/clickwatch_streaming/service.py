@@ -221,6 +221,7 @@ class _Supervisor:
         self._start_alerts()
         if self._stop.is_set():
             return
+        self._watched.starts_query = True
         self._queries["lake"] = lake.start(
             self._spark,
             self._settings,
@@ -251,6 +252,7 @@ class _Supervisor:
     def _start_alerts(self) -> None:
         settings, alerts = self._settings, self._alerts
         self._watched.alert_starts += 1
+        self._watched.starts_query = True
         if settings.trigger is Trigger.MICROBATCH:
             self._queries["alerts"] = alerts.follow_in_batches(self._writers)
         else:
@@ -277,6 +279,7 @@ class _Supervisor:
                 self._read_figures()
             query.stop()
             self._raise_failures()
+            self._watched.starts_query = True
             log.info("backlog drained", messages=unread)
 
     def _learn_schemas(self) -> bool:
@@ -298,6 +301,7 @@ class _Supervisor:
 
     def _raise_failures(self) -> None:
         self._watched.main_rounds += 1
+        self._watched.starts_query = False
         if self.watchdog.failed:
             raise self.watchdog.failed[0]
         self._jvm.require_running()

@@ -52,6 +52,7 @@ class Watched:
         main_rounds: how often the main thread has come round, which asks the registry for schemas.
         status_rounds: statuses that were written.
         registry_answers: whether the registry did when last asked.
+        starts_query: whether the main thread starts a query, which may take as long as WAIT_TIMEOUT.
     """
 
     alerts_checkpoint: Path
@@ -60,6 +61,7 @@ class Watched:
     main_rounds: int = 0
     status_rounds: int = 0
     registry_answers: bool = True
+    starts_query: bool = True
 
 
 class Watchdog:
@@ -106,7 +108,12 @@ class Watchdog:
         no_server = no_kafka or ("PostgreSQL" if projected is None else None)
         events, windows = ends or ({}, {})
         glimpses = {
-            "registry": Glimpse(watched.main_rounds, 1, None if watched.registry_answers else "the schema registry"),
+            "registry": Glimpse(
+                watched.main_rounds,
+                1,
+                None if watched.registry_answers else "the schema registry",
+                settings.wait_timeout if watched.starts_query else timedelta(0),
+            ),
             "status": Glimpse(watched.status_rounds, 1, no_server),
             "projector": Glimpse(projected, unread(windows, projected or {}), no_server),
         }
