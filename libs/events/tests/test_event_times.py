@@ -4,9 +4,8 @@ from datetime import UTC, datetime, timedelta, timezone
 from decimal import Decimal
 
 import pytest
-from clickwatch_events.limits import EARLIEST_MS
+from clickwatch_events.limits import EARLIEST_MS, LATEST_MS
 from clickwatch_events.times import (
-    LATEST_MS,
     BadTime,
     epoch_ms,
     instant_ms,

@@ -10,9 +10,9 @@ import typer
 from clickwatch_service import UserError, load_settings, run_cli
 from rich.console import Console
 
-from clickwatch_batch.postgres import ServingLayer
-from clickwatch_batch.report import to_json, to_text
-from clickwatch_batch.reports import read_report
+from clickwatch_batch.reports.files import read_report
+from clickwatch_batch.reports.report import to_json, to_text
+from clickwatch_batch.serving.postgres import ServingLayer
 from clickwatch_batch.settings import Settings
 from clickwatch_batch.steps import logged, run_day
 

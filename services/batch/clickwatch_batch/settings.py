@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 from clickwatch_service import Duration, ServiceSettings
 from pydantic import AfterValidator, Field
 
-from clickwatch_batch.storage import Location, location
+from clickwatch_batch.input.storage import Location, location
 
 
 def _postgres_url(url: str) -> str:

@@ -15,22 +15,22 @@ from pathlib import Path
 import structlog
 from clickwatch_service import UserError
 
-from clickwatch_batch import daily
-from clickwatch_batch.daily import DailyReport
-from clickwatch_batch.engine import Engine, Intake
-from clickwatch_batch.engines import find_input, open_engine, open_source, why_input_unfinished
-from clickwatch_batch.log_file import LogFile, lines_at, refuse_if_changed
-from clickwatch_batch.notifier import chosen_notifier
-from clickwatch_batch.postgres import ServingLayer
-from clickwatch_batch.quarantine import keep_aside, keep_refused_rows, quarantine_file, refused_file
-from clickwatch_batch.reconciliation import METRICS, Reconciliation
-from clickwatch_batch.reports import read_report, with_kept_time, write_report
-from clickwatch_batch.results import Results, read_results, write_results
+from clickwatch_batch.analyses import daily
+from clickwatch_batch.analyses.daily import DailyReport
+from clickwatch_batch.analyses.differences import METRICS, Reconciliation
+from clickwatch_batch.engines.choice import find_input, open_engine, open_source, why_input_unfinished
+from clickwatch_batch.engines.engine import Engine, Intake
+from clickwatch_batch.input.log_file import LogFile, lines_at, refuse_if_changed
+from clickwatch_batch.input.storage import Location
+from clickwatch_batch.input.whole_day import NotOver, Unfinished, why_not_over
+from clickwatch_batch.reconciliation.speed_layer import NoSpeedData, compared_with_speed_layer
+from clickwatch_batch.reports.files import read_report, with_kept_time, write_report
+from clickwatch_batch.reports.notifier import chosen_notifier
+from clickwatch_batch.reports.results import Results, read_results, write_results
+from clickwatch_batch.reports.verdicts import judged_day, refuse_if_failed
+from clickwatch_batch.serving.postgres import ServingLayer
+from clickwatch_batch.serving.quarantine import keep_aside, keep_refused_rows, quarantine_file, refused_file
 from clickwatch_batch.settings import ReconciliationPolicy, Settings
-from clickwatch_batch.speed_layer import NoSpeedData, compared_with_speed_layer
-from clickwatch_batch.storage import Location
-from clickwatch_batch.verdicts import judged_day, refuse_if_failed
-from clickwatch_batch.whole_day import NotOver, Unfinished, why_not_over
 
 Stage = Callable[[str], AbstractContextManager[object]]
 """Says what is being done while the block runs."""

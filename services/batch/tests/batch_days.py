@@ -8,8 +8,8 @@ from datetime import UTC, date, datetime, timedelta
 from decimal import ROUND_HALF_UP, Decimal
 from pathlib import Path
 
-from clickwatch_batch.log_file import LogFile, count_lines
-from clickwatch_batch.storage import Location
+from clickwatch_batch.input.log_file import LogFile, count_lines
+from clickwatch_batch.input.storage import Location
 from clickwatch_events.jsonl import why_no_event
 
 DAY = date(2025, 6, 1)

@@ -7,7 +7,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 import psycopg
 import pytest
-from clickwatch_batch.duckdb_engine import DuckDBEngine
+from clickwatch_batch.engines.duckdb_engine import DuckDBEngine
 from psycopg import sql
 
 pytest_plugins = ["clickwatch_servers.fixtures"]

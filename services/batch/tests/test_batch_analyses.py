@@ -7,7 +7,7 @@ from decimal import Decimal
 from pathlib import Path
 
 from batch_days import DAY, line, log_of, per_cent, recount
-from clickwatch_batch.daily import (
+from clickwatch_batch.analyses.daily import (
     CategoryConversion,
     CurrencyRevenue,
     DailyReport,
@@ -20,7 +20,7 @@ from clickwatch_batch.daily import (
     product_performance,
     user_segments,
 )
-from clickwatch_batch.duckdb_engine import DuckDBEngine
+from clickwatch_batch.engines.duckdb_engine import DuckDBEngine
 from hypothesis import given, settings
 from hypothesis import strategies as st
 

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from batch_awkward_lines import MALFORMED, VALID
 from batch_days import DAY, line, log_of
-from clickwatch_batch.duckdb_engine import DuckDBEngine
-from clickwatch_batch.log_file import count_lines
-from clickwatch_batch.storage import Location
+from clickwatch_batch.engines.duckdb_engine import DuckDBEngine
+from clickwatch_batch.input.log_file import count_lines
+from clickwatch_batch.input.storage import Location
 
 
 def imported(folder: Path, lines: list[bytes]) -> dict[str, Any]:

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from batch_awkward_lines import MALFORMED, TIMESTAMPS, VALID, raw_lines
 from batch_days import DAY, line, log_of, recount
-from clickwatch_batch.duckdb_engine import DuckDBEngine
-from clickwatch_batch.lines import why_malformed
-from clickwatch_batch.log_file import lines_at
+from clickwatch_batch.engines.duckdb_engine import DuckDBEngine
+from clickwatch_batch.input.lines import why_malformed
+from clickwatch_batch.input.log_file import lines_at
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 

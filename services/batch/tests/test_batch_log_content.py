@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 from batch_days import DAY, line, write_log
-from clickwatch_batch.log_content import why_no_lines, why_not_gzip
-from clickwatch_batch.log_file import count_lines
-from clickwatch_batch.storage import Location
+from clickwatch_batch.input.log_content import why_no_lines, why_not_gzip
+from clickwatch_batch.input.log_file import count_lines
+from clickwatch_batch.input.storage import Location
 from clickwatch_service import UserError
 from hypothesis import given
 from hypothesis import strategies as st

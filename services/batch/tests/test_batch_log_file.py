@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 from batch_days import DAY, line
-from clickwatch_batch.duckdb_engine import DuckDBEngine
-from clickwatch_batch.log_content import why_no_lines
-from clickwatch_batch.log_file import (
+from clickwatch_batch.engines.duckdb_engine import DuckDBEngine
+from clickwatch_batch.input.log_content import why_no_lines
+from clickwatch_batch.input.log_file import (
     MAX_LINE_BYTES,
     count_lines,
     find_log,
@@ -15,7 +15,7 @@ from clickwatch_batch.log_file import (
     readable_log,
     refuse_if_changed,
 )
-from clickwatch_batch.storage import Location
+from clickwatch_batch.input.storage import Location
 from clickwatch_service import UserError
 from hypothesis import assume, given
 from hypothesis import strategies as st

@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import TypeVar
 
 import pytest
-from clickwatch_batch.daily import DailyReport, DailySummary, Dropped, ProductPerformance
-from clickwatch_batch.notifier import chosen_notifier
-from clickwatch_batch.report import to_text
+from clickwatch_batch.analyses.daily import DailyReport, DailySummary, Dropped, ProductPerformance
+from clickwatch_batch.reports.notifier import chosen_notifier
+from clickwatch_batch.reports.report import to_text
 from clickwatch_batch.settings import Settings
 from clickwatch_service import UserError
 

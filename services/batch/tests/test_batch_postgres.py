@@ -12,7 +12,7 @@ from typing import Generic, TypeVar
 
 import psycopg
 import pytest
-from clickwatch_batch.daily import (
+from clickwatch_batch.analyses.daily import (
     CategoryConversion,
     CurrencyRevenue,
     DailyReport,
@@ -21,7 +21,7 @@ from clickwatch_batch.daily import (
     ProductPerformance,
     UserSegment,
 )
-from clickwatch_batch.postgres import ServingLayer
+from clickwatch_batch.serving.postgres import ServingLayer
 from clickwatch_service import UserError
 from tenacity import Retrying, retry_if_result, stop_after_delay, wait_fixed
 

@@ -1,7 +1,7 @@
 """Quality gates: what keeps a day back, what only warns, and what there is to compare a day's volume with."""
 
 import pytest
-from clickwatch_batch.quality import Limit, Limits, Measured, Verdict, failed, judged
+from clickwatch_batch.analyses.quality import Limit, Limits, Measured, Verdict, failed, judged
 
 LIMITS = Limits(
     malformed=Limit(0.01, 0.05), duplicates=Limit(0.1, 0.5), other_day=Limit(0.01, 0.2), volume=Limit(0.5, 0.9)

@@ -10,10 +10,10 @@ import duckdb
 import psycopg
 import pytest
 from batch_days import DAY, line, write_log
-from clickwatch_batch.reconciliation import METRICS, Compared, Counted, Reconciliation, reconciled
-from clickwatch_batch.results import read_results
+from clickwatch_batch.analyses.differences import METRICS, Compared, Counted, Reconciliation, reconciled
+from clickwatch_batch.reconciliation.speed_layer import NoSpeedData, compared_with_speed_layer
+from clickwatch_batch.reports.results import read_results
 from clickwatch_batch.settings import Settings
-from clickwatch_batch.speed_layer import NoSpeedData, compared_with_speed_layer
 from clickwatch_batch.steps import analyse, publish, reconcile, report
 from clickwatch_service import UserError
 

@@ -9,8 +9,8 @@ from pathlib import Path
 import psycopg
 import pytest
 from batch_days import DAY, line, write_log
-from clickwatch_batch.daily import ProductPerformance, UserSegment
-from clickwatch_batch.postgres import ServingLayer
+from clickwatch_batch.analyses.daily import ProductPerformance, UserSegment
+from clickwatch_batch.serving.postgres import ServingLayer
 from clickwatch_service import UserError
 from test_batch_postgres import CATEGORIES, LATER, PRODUCTS, REPORT, physical_rows, rows
 from test_batch_run import batch

@@ -8,7 +8,7 @@ from importlib.resources import files
 
 import jsonschema  # type: ignore[import-untyped]  # brings no types
 import pytest
-from clickwatch_batch.daily import (
+from clickwatch_batch.analyses.daily import (
     CategoryConversion,
     CurrencyRevenue,
     DailyReport,
@@ -16,9 +16,9 @@ from clickwatch_batch.daily import (
     Dropped,
     ProductPerformance,
 )
-from clickwatch_batch.quality import Gate, Verdict
-from clickwatch_batch.reconciliation import Compared
-from clickwatch_batch.report import from_json, to_json, to_text
+from clickwatch_batch.analyses.differences import Compared
+from clickwatch_batch.analyses.quality import Gate, Verdict
+from clickwatch_batch.reports.report import from_json, to_json, to_text
 from hypothesis import given
 from hypothesis import strategies as st
 from rich.cells import cell_len
@@ -147,7 +147,7 @@ def test_json_takes_the_whole_report_there_and_back() -> None:
 
 @pytest.mark.parametrize("verdict", [Verdict.WARN, Verdict.FAIL])
 def test_json_is_as_the_published_schema_says(verdict: Verdict) -> None:
-    schema = json.loads((files("clickwatch_batch") / "report.schema.json").read_text("utf-8"))
+    schema = json.loads((files("clickwatch_batch.reports") / "report.schema.json").read_text("utf-8"))
     report = replace(REPORT, gates=(REPORT.gates[0], REPORT.gates[1]._replace(verdict=verdict)))
 
     document = json.loads(to_json(report))

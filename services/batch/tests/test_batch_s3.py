@@ -11,8 +11,8 @@ from pathlib import Path
 import duckdb
 import pytest
 from batch_days import DAY, line
-from clickwatch_batch.s3 import S3Store
-from clickwatch_batch.storage import Location
+from clickwatch_batch.input.s3 import S3Store
+from clickwatch_batch.input.storage import Location
 from clickwatch_service import UserError
 from moto.server import ThreadedMotoServer
 
@@ -41,7 +41,7 @@ def store_variables() -> Iterator[dict[str, str]]:
 def bucket(store_variables: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> str:
     """The address of an empty bucket that this process can use too."""
     import pyarrow.fs as arrow_fs
-    from clickwatch_batch.s3 import store
+    from clickwatch_batch.input.s3 import store
 
     for name, value in store_variables.items():
         monkeypatch.setenv(name, value)

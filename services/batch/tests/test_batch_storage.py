@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from clickwatch_batch.storage import Location, location
+from clickwatch_batch.input.storage import Location, location
 from clickwatch_service import UserError
 
 

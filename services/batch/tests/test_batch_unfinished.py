@@ -14,10 +14,10 @@ import jsonschema  # type: ignore[import-untyped]  # brings no types
 import psycopg
 import pytest
 from batch_days import line, write_log
-from clickwatch_batch.log_file import frozen_copy
-from clickwatch_batch.notifier import subject
-from clickwatch_batch.postgres import ServingLayer
-from clickwatch_batch.storage import Location
+from clickwatch_batch.input.log_file import frozen_copy
+from clickwatch_batch.input.storage import Location
+from clickwatch_batch.reports.notifier import subject
+from clickwatch_batch.serving.postgres import ServingLayer
 from test_batch_postgres import REPORT
 from test_batch_reconciliation import Shop, write_lake
 from test_batch_run import batch, error
@@ -61,7 +61,7 @@ def test_what_there_is_of_it_is_published_as_unfinished_when_asked_for(
     document = json.loads((tmp_path / "reports" / f"summary_{today}.json").read_text())
     assert document["status"] == "unfinished"
     assert f"{today} is not over" in document["unfinished"]
-    schema = json.loads((files("clickwatch_batch") / "report.schema.json").read_text("utf-8"))
+    schema = json.loads((files("clickwatch_batch.reports") / "report.schema.json").read_text("utf-8"))
     jsonschema.Draft202012Validator(schema).validate(document)
     with psycopg.connect(database_url) as connection:
         assert connection.execute("SELECT unfinished, total_events FROM daily_summary").fetchall() == [(True, 20)]

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from batch_days import DAY
-from clickwatch_batch.whole_day import end_of, why_lake_lacks, why_log_grows, why_not_over
+from clickwatch_batch.input.whole_day import end_of, why_lake_lacks, why_log_grows, why_not_over
 
 END = datetime(2025, 6, 2, tzinfo=UTC)
 GRACE = timedelta(minutes=15)

@@ -20,13 +20,13 @@ import pyarrow.parquet as pq
 import pytest
 from batch_awkward_lines import MALFORMED, TIMESTAMPS, VALID, raw_lines
 from batch_days import DAY, Recount, line, log_of, per_cent, recount, write_log
-from clickwatch_batch.daily import analyse
-from clickwatch_batch.duckdb_engine import DuckDBEngine
-from clickwatch_batch.engine import DaySource, Engine, Intake
-from clickwatch_batch.lake import find_lake_day
-from clickwatch_batch.log_file import MAX_LINE_BYTES, count_lines
-from clickwatch_batch.spark_engine import SparkEngine, connect
-from clickwatch_batch.storage import Location
+from clickwatch_batch.analyses.daily import analyse
+from clickwatch_batch.engines.duckdb_engine import DuckDBEngine
+from clickwatch_batch.engines.engine import DaySource, Engine, Intake
+from clickwatch_batch.engines.spark_engine import SparkEngine, connect
+from clickwatch_batch.input.lake import find_lake_day
+from clickwatch_batch.input.log_file import MAX_LINE_BYTES, count_lines
+from clickwatch_batch.input.storage import Location
 from clickwatch_events import Event, to_line
 from clickwatch_events.jsonl import iso_timestamp
 from clickwatch_events.limits import JUDGED, fault_of

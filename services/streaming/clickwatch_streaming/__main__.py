@@ -7,14 +7,14 @@ import typer
 from clickwatch_service import load_settings, run_cli, stop_on_signals
 from clickwatch_service.metrics import served_metrics
 
-from clickwatch_streaming.connectors import fetch_connectors
-from clickwatch_streaming.dead_letter_commands import dlq
+from clickwatch_streaming.alerts.metrics import ProjectorMetrics
+from clickwatch_streaming.alerts.projector import project as follow
+from clickwatch_streaming.dead_letters.commands import dlq
 from clickwatch_streaming.kafka import wait_for_topics
-from clickwatch_streaming.lake_commands import compact_lake
-from clickwatch_streaming.metrics import ProjectorMetrics
-from clickwatch_streaming.privacy_commands import forget_user
-from clickwatch_streaming.projector import project as follow
+from clickwatch_streaming.lake.commands import compact_lake
+from clickwatch_streaming.privacy.commands import forget_user
 from clickwatch_streaming.settings import Settings
+from clickwatch_streaming.spark.connectors import fetch_connectors
 
 app = typer.Typer(help="Speed layer: flash-sale alerts and the event lake.", no_args_is_help=True)
 app.command("compact")(compact_lake)

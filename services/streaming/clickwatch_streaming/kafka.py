@@ -18,10 +18,13 @@ from confluent_kafka import (
 )
 from confluent_kafka.admin import AdminClient
 
-from clickwatch_streaming.decode import HEARTBEAT_KEY, NUDGE_KEY
 from clickwatch_streaming.waiting import waited_for
 
 log = structlog.get_logger()
+
+HEARTBEAT_KEY = b"clickwatch-heartbeat"
+NUDGE_KEY = b"clickwatch-nudge"
+"""Key of an empty message that only makes the lake take its next batch."""
 
 
 class Record(NamedTuple):

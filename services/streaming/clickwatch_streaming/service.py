@@ -32,20 +32,21 @@ from tenacity import (
     wait_exponential,
 )
 
-from clickwatch_streaming import lake
-from clickwatch_streaming.backlog import unread_messages
-from clickwatch_streaming.batch_record import BatchRecord
-from clickwatch_streaming.cluster import wait_for_master
-from clickwatch_streaming.driver import Jvm, sole_service
-from clickwatch_streaming.hot_windows import AlertQuery
+from clickwatch_streaming.alerts.backlog import unread_messages
+from clickwatch_streaming.alerts.metrics import ProjectorMetrics
+from clickwatch_streaming.alerts.projector import project
+from clickwatch_streaming.alerts.query import AlertQuery
 from clickwatch_streaming.kafka import Heartbeat, wait_for_topics
-from clickwatch_streaming.metrics import ProjectorMetrics, QueryFigures, ServiceMetrics
-from clickwatch_streaming.projector import project
-from clickwatch_streaming.session import spark_session, stop_quietly
+from clickwatch_streaming.lake import query as lake
+from clickwatch_streaming.lake.record import BatchRecord
 from clickwatch_streaming.settings import Settings, Trigger
-from clickwatch_streaming.status import reported_status
-from clickwatch_streaming.status_tables import StreamStatus
-from clickwatch_streaming.watchdog import Watchdog, Watched, watching
+from clickwatch_streaming.spark.cluster import wait_for_master
+from clickwatch_streaming.spark.driver import Jvm, sole_service
+from clickwatch_streaming.spark.session import spark_session, stop_quietly
+from clickwatch_streaming.status.metrics import QueryFigures, ServiceMetrics
+from clickwatch_streaming.status.reporter import reported_status
+from clickwatch_streaming.status.tables import StreamStatus
+from clickwatch_streaming.status.watchdog import Watchdog, Watched, watching
 
 log = structlog.get_logger()
 

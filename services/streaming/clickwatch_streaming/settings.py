@@ -103,6 +103,11 @@ class Settings(MetricsSettings):
         return self.data_dir / "lake"
 
     @property
+    def lake_events_dir(self) -> Path:
+        """Folder of the lake's events."""
+        return self.lake_dir / "events"
+
+    @property
     def checkpoints_dir(self) -> Path:
         """Folder of Spark's checkpoints, one sub-folder per query."""
         return self.data_dir / "checkpoints"

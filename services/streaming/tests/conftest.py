@@ -11,9 +11,9 @@ from urllib.parse import urlsplit, urlunsplit
 import psycopg
 import pytest
 from clickwatch_jars.cache import cache_dir
-from clickwatch_streaming.connectors import fetch_connectors
-from clickwatch_streaming.session import spark_session
 from clickwatch_streaming.settings import Settings
+from clickwatch_streaming.spark.connectors import fetch_connectors
+from clickwatch_streaming.spark.session import spark_session
 from pyspark.sql import SparkSession
 
 pytest_plugins = ["clickwatch_servers.fixtures"]

@@ -2,7 +2,7 @@
 
 from collections import Counter
 
-from clickwatch_streaming.dead_letter_list import stored_letters
+from clickwatch_streaming.dead_letters.stored import stored_letters
 
 
 def counts_by_reason(bootstrap_servers: str, topic: str) -> dict[str, int]:

@@ -19,14 +19,14 @@ from clickwatch_events import Event, EventType, HotWindow, to_line
 from clickwatch_events.avro import EventEncoder
 from clickwatch_events.registry import NotRegistered
 from clickwatch_events.schemas import EVENTS, schema_text
-from clickwatch_streaming.dead_letter_list import StoredLetter, stored_letters
-from clickwatch_streaming.dead_letter_replay import Judge, ReplayProducer, ReplayReport, refused_again, replay
-from clickwatch_streaming.dead_letters import DeadLetterTopic
-from clickwatch_streaming.lake import Lake, checkpoint_id
-from clickwatch_streaming.lake_batch import BatchWriter, Rules
-from clickwatch_streaming.lake_folder import LakeFolder
+from clickwatch_streaming.dead_letters.replay import Judge, ReplayProducer, ReplayReport, refused_again, replay
+from clickwatch_streaming.dead_letters.stored import StoredLetter, stored_letters
+from clickwatch_streaming.dead_letters.topic import DeadLetterTopic
+from clickwatch_streaming.events.writer_schemas import WriterSchemas
+from clickwatch_streaming.lake.batch import BatchWriter, Rules
+from clickwatch_streaming.lake.folder import LakeFolder
+from clickwatch_streaming.lake.query import Lake, checkpoint_id
 from clickwatch_streaming.settings import UnknownEventType
-from clickwatch_streaming.writer_schemas import WriterSchemas
 from confluent_kafka import Producer
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic

@@ -12,15 +12,15 @@ from clickwatch_events.avro import EventEncoder
 from clickwatch_events.registry import NotRegistered, RegistryUnavailable
 from clickwatch_events.schemas import EVENTS, schema_text
 from clickwatch_service import UserError
-from clickwatch_streaming.dead_letter_list import (
+from clickwatch_streaming.dead_letters.replay import Judge, ReplayReport, refused_again, replay
+from clickwatch_streaming.dead_letters.stored import (
     Position,
     Selection,
     StoredLetter,
     parse_position,
     tallies,
 )
-from clickwatch_streaming.dead_letter_replay import Judge, ReplayReport, refused_again, replay
-from clickwatch_streaming.dead_letter_view import explained, hex_lines
+from clickwatch_streaming.dead_letters.view import explained, hex_lines
 from clickwatch_streaming.settings import UnknownEventType
 
 NOON = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)

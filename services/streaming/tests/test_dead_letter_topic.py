@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 from clickwatch_service import UserError
 from clickwatch_streaming.__main__ import app
-from clickwatch_streaming.dead_letter_list import stored_letters
-from clickwatch_streaming.dead_letters import DeadLetter, DeadLetterTopic
+from clickwatch_streaming.dead_letters.stored import stored_letters
+from clickwatch_streaming.dead_letters.topic import DeadLetter, DeadLetterTopic
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, Message, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
@@ -118,7 +118,7 @@ def test_a_batch_taken_again_sends_nothing(kafka_bootstrap: str, topics: tuple[s
 DIES_IN_A_TRANSACTION = """
 import os, signal, sys
 from datetime import UTC, datetime
-from clickwatch_streaming.dead_letters import DeadLetter, DeadLetterTopic
+from clickwatch_streaming.dead_letters.topic import DeadLetter, DeadLetterTopic
 
 class Letters:
     def __iter__(self):

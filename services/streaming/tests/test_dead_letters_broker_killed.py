@@ -10,9 +10,9 @@ from clickwatch_servers.java import find_java
 from clickwatch_servers.kafka import kafka_jars, start_kafka, wait_for_kafka
 from clickwatch_servers.ports import HOST, free_port
 from clickwatch_service import UserError
-from clickwatch_streaming import dead_letters
-from clickwatch_streaming.dead_letter_list import stored_letters
-from clickwatch_streaming.dead_letters import DeadLetter, DeadLetterTopic
+from clickwatch_streaming.dead_letters import topic as dead_letters
+from clickwatch_streaming.dead_letters.stored import stored_letters
+from clickwatch_streaming.dead_letters.topic import DeadLetter, DeadLetterTopic
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 

@@ -7,8 +7,8 @@ import psycopg
 import pytest
 from clickwatch_service import UserError
 from clickwatch_service.pseudonyms import Pseudonyms
-from clickwatch_streaming.forget_tables import forget_in_tables
-from clickwatch_streaming.forgetting import Forgetting, Mode
+from clickwatch_streaming.privacy.forgetting import Forgetting, Mode
+from clickwatch_streaming.privacy.tables import forget_in_tables
 
 PSEUDONYMS = Pseudonyms(b"0123456789abcdef")
 NAME = PSEUDONYMS.of("user_1")

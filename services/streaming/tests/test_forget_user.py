@@ -13,10 +13,10 @@ import pytest
 from clickwatch_service import UserError
 from clickwatch_service.pseudonyms import Pseudonyms
 from clickwatch_service.shown import visible_json
-from clickwatch_streaming.compaction import compact, exchange
-from clickwatch_streaming.forget_files import forget_in_lake, forget_in_logs, forget_in_results
-from clickwatch_streaming.forgetting import Forgetting, Mode
-from clickwatch_streaming.lake_folder import LakeFolder
+from clickwatch_streaming.lake.compaction import compact, exchange
+from clickwatch_streaming.lake.folder import LakeFolder
+from clickwatch_streaming.privacy.files import forget_in_lake, forget_in_logs, forget_in_results
+from clickwatch_streaming.privacy.forgetting import Forgetting, Mode
 
 PSEUDONYMS = Pseudonyms(b"0123456789abcdef")
 NAME = PSEUDONYMS.of("user_1")
@@ -115,7 +115,7 @@ def test_killed_at_any_step_it_is_run_again(lake: LakeFolder, monkeypatch: pytes
         raise KeyboardInterrupt
 
     for dies in (killed_before, killed_after):
-        monkeypatch.setattr("clickwatch_streaming.forget_files.exchange", dies)
+        monkeypatch.setattr("clickwatch_streaming.privacy.files.exchange", dies)
         with pytest.raises(KeyboardInterrupt):
             list(forget_in_lake(lake, forgetting(Mode.PSEUDONYMISE)))
         assert users_in(lake.events).total() == 7

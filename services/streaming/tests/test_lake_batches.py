@@ -16,13 +16,13 @@ from clickwatch_events.registry import NotRegistered, RegistryUnavailable
 from clickwatch_events.schemas import EVENTS, schema_text
 from clickwatch_service import UserError
 from clickwatch_service.pseudonyms import Pseudonyms
-from clickwatch_streaming.compaction import compact
-from clickwatch_streaming.dead_letters import DeadLetter
-from clickwatch_streaming.lake import Lake
-from clickwatch_streaming.lake_batch import BatchWriter, Rules
-from clickwatch_streaming.lake_folder import LakeFolder
+from clickwatch_streaming.dead_letters.topic import DeadLetter
+from clickwatch_streaming.events.writer_schemas import WriterSchemas
+from clickwatch_streaming.lake.batch import BatchWriter, Rules
+from clickwatch_streaming.lake.compaction import compact
+from clickwatch_streaming.lake.folder import LakeFolder
+from clickwatch_streaming.lake.query import Lake
 from clickwatch_streaming.settings import UnknownEventType
-from clickwatch_streaming.writer_schemas import WriterSchemas
 from pyspark.sql import DataFrame, SparkSession
 
 NOON_MS = int(datetime(2026, 3, 1, 12, 0, tzinfo=UTC).timestamp() * 1000)

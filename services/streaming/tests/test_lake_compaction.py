@@ -7,8 +7,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from clickwatch_service import UserError
-from clickwatch_streaming.compaction import compact
-from clickwatch_streaming.lake_folder import LakeFolder
+from clickwatch_streaming.lake.compaction import compact
+from clickwatch_streaming.lake.folder import LakeFolder
 
 DAY = "2026-03-01"
 

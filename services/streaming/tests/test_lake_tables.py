@@ -8,9 +8,9 @@ from typing import NamedTuple
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-from clickwatch_streaming.batch_tables import BatchTables
-from clickwatch_streaming.lake_folder import SLOT_MS
-from clickwatch_streaming.windows import window_counts
+from clickwatch_streaming.events.windows import window_counts
+from clickwatch_streaming.lake.folder import SLOT_MS
+from clickwatch_streaming.lake.tables import BatchTables
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pyspark.sql import SparkSession

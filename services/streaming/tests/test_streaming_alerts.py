@@ -5,8 +5,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from clickwatch_events import HotWindow
-from clickwatch_streaming.alerts import Alert, Status, Thresholds, alert_after
-from clickwatch_streaming.projector import console_line, projected
+from clickwatch_streaming.alerts.alert import Alert, Status, Thresholds, alert_after
+from clickwatch_streaming.alerts.projector import console_line, projected
 from hypothesis import given
 from hypothesis import strategies as st
 

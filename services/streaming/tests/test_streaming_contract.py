@@ -9,8 +9,8 @@ import pytest
 from clickwatch_events import Event, EventType, frame
 from clickwatch_events.limits import Rule, fault_of
 from clickwatch_events.schemas import EVENTS, schema_text
-from clickwatch_streaming.dead_letter_replay import Judge
-from clickwatch_streaming.decode import BadReason, decoded
+from clickwatch_streaming.dead_letters.replay import Judge
+from clickwatch_streaming.events.decode import BadReason, decoded
 from clickwatch_streaming.settings import UnknownEventType
 from event_examples import examples_of
 from event_strategies import RECEIVED_MS, events

@@ -7,7 +7,7 @@ import pytest
 from clickwatch_events import Event, EventType
 from clickwatch_events.avro import EventEncoder
 from clickwatch_events.schemas import EVENTS, schema_text
-from clickwatch_streaming.decode import BadReason, decoded, good_events
+from clickwatch_streaming.events.decode import BadReason, decoded, good_events
 from clickwatch_streaming.settings import UnknownEventType
 from pyspark.sql import Row, SparkSession
 

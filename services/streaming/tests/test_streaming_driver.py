@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from clickwatch_streaming.driver import sole_service
+from clickwatch_streaming.spark.driver import sole_service
 
 
 def test_a_file_of_the_jvm_that_a_power_cut_left_empty_keeps_nobody_from_starting(tmp_path: Path) -> None:

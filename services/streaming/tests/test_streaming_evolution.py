@@ -21,7 +21,7 @@ from clickwatch_events import Event, EventType
 from clickwatch_events.avro import EventEncoder, HotWindowCodec
 from clickwatch_events.registry import Registry
 from clickwatch_events.schemas import ALERTS, EVENTS, subject
-from clickwatch_streaming.lake_folder import LakeFolder
+from clickwatch_streaming.lake.folder import LakeFolder
 from confluent_kafka import Consumer, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
@@ -33,7 +33,7 @@ EVENTS_A_SECOND = 50
 NEVER_REGISTERED = 77_777
 
 LATER_READER = f"""
-from clickwatch_streaming import decode
+from clickwatch_streaming.events import decode
 from streaming_process import PATIENCE_SECONDS, RELEASED, RegistryServer, Service, until
 from streaming_later_schema import later_schema
 released = decode.schema_text

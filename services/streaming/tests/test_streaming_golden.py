@@ -9,7 +9,7 @@ from clickwatch_events import Event, EventType
 from clickwatch_events.avro import READER_VERSION, EventEncoder
 from clickwatch_events.limits import fault_of
 from clickwatch_events.schemas import EVENTS, NAMES, released_versions, schema_text
-from clickwatch_streaming.decode import EVENT_FIELDS, BadReason, decoded, header
+from clickwatch_streaming.events.decode import EVENT_FIELDS, BadReason, decoded, header
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as sf
 from pyspark.sql.avro.functions import from_avro

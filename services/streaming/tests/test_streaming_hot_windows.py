@@ -10,8 +10,8 @@ import pytest
 from clickwatch_events import Event, EventType, HotWindow
 from clickwatch_events.avro import EventEncoder, HotWindowCodec
 from clickwatch_events.schemas import EVENTS, schema_text
-from clickwatch_streaming.backlog import unread_messages
-from clickwatch_streaming.hot_windows import AlertQuery, first_offsets
+from clickwatch_streaming.alerts.backlog import unread_messages
+from clickwatch_streaming.alerts.query import AlertQuery, first_offsets
 from clickwatch_streaming.settings import Settings
 from confluent_kafka import Consumer, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient

@@ -5,10 +5,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from clickwatch_service.standing import PartStanding, Standing
-from clickwatch_streaming.alerts import Alert, Status
-from clickwatch_streaming.batch_record import BatchRecord, Counts
-from clickwatch_streaming.metrics import ProjectorMetrics, QueryFigures, ServiceMetrics
-from clickwatch_streaming.status_tables import StreamStatus
+from clickwatch_streaming.alerts.alert import Alert, Status
+from clickwatch_streaming.alerts.metrics import ProjectorMetrics
+from clickwatch_streaming.lake.record import BatchRecord, Counts
+from clickwatch_streaming.status.metrics import QueryFigures, ServiceMetrics
+from clickwatch_streaming.status.tables import StreamStatus
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.registry import Collector
 from pyspark.sql.streaming.listener import StreamingQueryProgress

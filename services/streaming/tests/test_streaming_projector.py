@@ -15,16 +15,17 @@ from clickwatch_events.framing import frame, unframe
 from clickwatch_events.registry import NotRegistered, RegistryUnavailable
 from clickwatch_events.schemas import ALERTS, schema_text
 from clickwatch_service import UserError
-from clickwatch_streaming.alerts import Status, Thresholds
-from clickwatch_streaming.dead_letter_list import stored_letters
-from clickwatch_streaming.dead_letter_replay import Judge, ReplayProducer, replay
-from clickwatch_streaming.dead_letters import DeadLetterTopic
-from clickwatch_streaming.decode import BadReason
+from clickwatch_streaming.alerts.alert import Status, Thresholds
+from clickwatch_streaming.alerts.metrics import ProjectorMetrics
+from clickwatch_streaming.alerts.projector import project, project_batch
+from clickwatch_streaming.alerts.refused_records import letter_of, pass_over
+from clickwatch_streaming.alerts.table import AlertTable
+from clickwatch_streaming.dead_letters.replay import Judge, ReplayProducer, replay
+from clickwatch_streaming.dead_letters.stored import stored_letters
+from clickwatch_streaming.dead_letters.topic import DeadLetterTopic
+from clickwatch_streaming.events.decode import BadReason
+from clickwatch_streaming.events.window_records import BadRecord, Decoder, WindowRecord
 from clickwatch_streaming.kafka import Record, wait_for_topics
-from clickwatch_streaming.metrics import ProjectorMetrics
-from clickwatch_streaming.postgres import AlertTable
-from clickwatch_streaming.projector import project, project_batch
-from clickwatch_streaming.refused_records import BadRecord, Decoder, WindowRecord, letter_of, pass_over
 from clickwatch_streaming.settings import Settings, UnknownEventType
 from confluent_kafka import Producer
 from confluent_kafka.admin import AdminClient

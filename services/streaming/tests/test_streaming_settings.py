@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 from clickwatch_service import UserError, load_settings
-from clickwatch_streaming.cluster import addresses, is_local, wait_for_master
-from clickwatch_streaming.session import configuration, least_slots, master
 from clickwatch_streaming.settings import Settings, Trigger
+from clickwatch_streaming.spark.cluster import addresses, is_local, wait_for_master
+from clickwatch_streaming.spark.session import configuration, least_slots, master
 
 
 @pytest.fixture(autouse=True)

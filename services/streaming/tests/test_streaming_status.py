@@ -12,11 +12,11 @@ import psycopg
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from clickwatch_streaming.batch_record import BatchRecord, Counts, SchemaUse
-from clickwatch_streaming.lake_folder import LakeFolder
+from clickwatch_streaming.lake.folder import LakeFolder
+from clickwatch_streaming.lake.record import BatchRecord, Counts, SchemaUse
 from clickwatch_streaming.settings import Settings
-from clickwatch_streaming.status import KEPT, StatusReporter, TopicEnds, report
-from clickwatch_streaming.status_tables import StreamStatus
+from clickwatch_streaming.status.reporter import KEPT, StatusReporter, TopicEnds, report
+from clickwatch_streaming.status.tables import StreamStatus
 from confluent_kafka import KafkaException, Producer
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic

@@ -3,7 +3,7 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from clickwatch_streaming.windows import window_counts
+from clickwatch_streaming.events.windows import window_counts
 from pyspark.sql import Row, SparkSession
 
 TEN, FIVE = timedelta(minutes=10), timedelta(minutes=5)

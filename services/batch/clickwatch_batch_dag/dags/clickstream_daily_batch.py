@@ -52,7 +52,7 @@ def _is_unfinished_wanted() -> bool:
 @contextmanager
 def _failing_at_once() -> Iterator[None]:
     """Fail without another try where a day is not over: the tries end long before it."""
-    from clickwatch_batch.whole_day import NotOver
+    from clickwatch_batch.input.whole_day import NotOver
 
     try:
         yield
@@ -82,7 +82,7 @@ def analyse(source: str) -> str:
 def publish(results: str) -> str:
     """Replace the day in all tables, in one transaction."""
     from clickwatch_batch import steps
-    from clickwatch_batch.verdicts import Refused
+    from clickwatch_batch.reports.verdicts import Refused
 
     try:
         steps.publish(_day(), results, load_settings(Settings))

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
-from clickwatch_events.times import LATEST_MS, BadTime, instant_ms
+from clickwatch_events.limits import LATEST_MS
+from clickwatch_events.times import BadTime, instant_ms
 from clickwatch_service import UserError
 from clickwatch_service.shown import shown
 

@@ -1,0 +1,1 @@
+"""What is asked of a day, and whether the answers can be trusted."""

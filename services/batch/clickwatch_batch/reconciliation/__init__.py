@@ -1,0 +1,1 @@
+"""Whether the speed layer counted the same."""

@@ -1,0 +1,1 @@
+"""The tables of a day, and what they did not take."""

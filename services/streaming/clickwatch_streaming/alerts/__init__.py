@@ -1,0 +1,1 @@
+"""Which product is hot now."""

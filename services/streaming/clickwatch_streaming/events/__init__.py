@@ -1,0 +1,1 @@
+"""What a message says, or why it says nothing."""

@@ -1,0 +1,1 @@
+"""Spark itself: session, cluster, driver, connectors."""
