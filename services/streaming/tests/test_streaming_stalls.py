@@ -152,10 +152,12 @@ def test_an_outage_is_unhealthy_and_waited_out_and_a_part_that_hangs_ends_the_se
     # Started anew it goes on, until all of Spark hangs, and the main thread in a call to it.
     world.service.start(RELEASED)
     until(lambda: world.has_alert("product_3"))
+    world.service.wait_to_say("lake started")
     until(lambda: world.troubles() == [])
     jvm = world.jvm()
     os.kill(jvm, signal.SIGSTOP)
     status, said = world.service.ended()
     assert status == 1
-    assert "registry has not moved for" in said
+    assert "error: a part stands still: " in said
+    assert "it did not end in order" in said
     assert not psutil.pid_exists(jvm)
