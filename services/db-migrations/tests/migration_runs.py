@@ -8,13 +8,13 @@ import psycopg
 COLUMNS = """
     SELECT table_name || '.' || column_name || ' ' || data_type
         || coalesce('(' || numeric_precision || ',' || numeric_scale || ')', '') || ' ' || is_nullable
-    FROM information_schema.columns WHERE table_schema = 'public'
+    FROM information_schema.columns WHERE table_schema IN ('public', 'lake')
 """
 CONSTRAINTS = """
     SELECT conrelid::regclass || ' ' || pg_get_constraintdef(oid)
-    FROM pg_constraint WHERE connamespace = 'public'::regnamespace
+    FROM pg_constraint WHERE connamespace::regnamespace::text IN ('public', 'lake')
 """
-INDEXES = "SELECT indexdef FROM pg_indexes WHERE schemaname = 'public'"
+INDEXES = "SELECT indexdef FROM pg_indexes WHERE schemaname IN ('public', 'lake')"
 TRIGGERS = """
     SELECT pg_get_triggerdef(pg_trigger.oid) FROM pg_trigger
     WHERE NOT tgisinternal AND tgrelid::regclass::text NOT LIKE 'pg_%'
@@ -22,7 +22,12 @@ TRIGGERS = """
 FUNCTIONS = "SELECT pg_get_functiondef(oid) FROM pg_proc WHERE pronamespace = 'public'::regnamespace"
 GRANTS = """
     SELECT table_name || ' ' || grantee || ' ' || privilege_type
-    FROM information_schema.table_privileges WHERE table_schema = 'public'
+    FROM information_schema.table_privileges WHERE table_schema IN ('public', 'lake')
+    UNION ALL
+    SELECT 'on ' || column_name || ' of ' || table_name || ' ' || grantee || ' ' || privilege_type
+    FROM information_schema.column_privileges WHERE table_schema = 'lake'
+    UNION ALL
+    SELECT 'on schema ' || nspname || ' ' || nspacl::text FROM pg_namespace WHERE nspname = 'lake'
 """
 
 

@@ -18,6 +18,7 @@ def test_history_lists_revisions_oldest_first_without_a_database() -> None:
         "0005",
         "0006",
         "0007",
+        "0008",
     ]
 
 

@@ -21,6 +21,8 @@ DAILY_TABLES = (
 ALERT_TABLES = ("flash_sale_alerts", "stream_offsets")
 STATUS_TABLES = ("stream_status", "stream_dead_letters", "stream_schemas", "window_counts")
 SPEED_TABLES = ALERT_TABLES + STATUS_TABLES
+CATALOG_TABLES = ("lake.iceberg_tables", "lake.iceberg_namespace_properties")
+LAKE_TABLES = (*CATALOG_TABLES, "lake.batches")
 PASSWORD = "a password, with 'quotes' and ümlauts"
 
 
@@ -51,9 +53,18 @@ def privileges(connection: psycopg.Connection, table: str) -> set[str]:
     }
 
 
+def updatable_columns(connection: psycopg.Connection, table: str) -> set[str]:
+    found = connection.execute(
+        "SELECT attname FROM pg_attribute WHERE attrelid = %s::regclass AND attnum > 0"
+        " AND has_column_privilege(attrelid, attnum, 'UPDATE')",
+        [table],
+    )
+    return {str(row[0]) for row in found}
+
+
 def test_the_reader_reads_every_table_and_writes_none(migrated_url: str) -> None:
     with connect(migrated_url, "clickwatch_reader") as reader:
-        for table in DAILY_TABLES + SPEED_TABLES:
+        for table in DAILY_TABLES + SPEED_TABLES + LAKE_TABLES:
             assert privileges(reader, table) == {"SELECT"}
         with pytest.raises(psycopg.errors.InsufficientPrivilege):
             reader.execute("DELETE FROM daily_summary")
@@ -86,6 +97,36 @@ def test_privacy_touches_the_one_table_that_names_users(migrated_url: str) -> No
             assert privileges(privacy, table) == expected
 
 
+def test_streaming_commits_to_the_lake_and_never_drops_a_table_or_changes_a_batch(migrated_url: str) -> None:
+    with connect(migrated_url, "clickwatch_streaming") as streaming:
+        for table in LAKE_TABLES:
+            assert privileges(streaming, table) == {"SELECT", "INSERT"}
+        assert updatable_columns(streaming, "lake.iceberg_tables") == {
+            "metadata_location",
+            "previous_metadata_location",
+        }
+        for table in LAKE_TABLES[1:]:
+            assert updatable_columns(streaming, table) == set()
+
+
+def test_privacy_commits_to_tables_that_are_there_and_sees_no_batch(migrated_url: str) -> None:
+    with connect(migrated_url, "clickwatch_privacy") as privacy:
+        for table in CATALOG_TABLES:
+            assert privileges(privacy, table) == {"SELECT"}
+        assert updatable_columns(privacy, "lake.iceberg_tables") == {"metadata_location", "previous_metadata_location"}
+        assert privileges(privacy, "lake.batches") == set()
+
+
+def test_batch_and_readers_only_read_the_lake(migrated_url: str) -> None:
+    for role in ("clickwatch_batch", "clickwatch_reader"):
+        with connect(migrated_url, role) as connection:
+            for table in LAKE_TABLES:
+                assert privileges(connection, table) == {"SELECT"}
+                assert updatable_columns(connection, table) == set()
+            with pytest.raises(psycopg.errors.InsufficientPrivilege):
+                connection.execute("UPDATE lake.iceberg_tables SET metadata_location = 'elsewhere'")
+
+
 def test_only_batch_makes_temporary_tables_and_nobody_makes_others(migrated_url: str) -> None:
     with connect(migrated_url, "clickwatch_batch") as batch:
         batch.execute("CREATE TEMPORARY TABLE staged (user_id text)")
@@ -93,8 +134,9 @@ def test_only_batch_makes_temporary_tables_and_nobody_makes_others(migrated_url:
         with connect(migrated_url, role) as other, pytest.raises(psycopg.errors.InsufficientPrivilege):
             other.execute("CREATE TEMPORARY TABLE staged (user_id text)")
     for role in ROLES:
-        with connect(migrated_url, role) as any_role, pytest.raises(psycopg.errors.InsufficientPrivilege):
-            any_role.execute("CREATE TABLE mine (user_id text)")
+        for schema in ("public", "lake"):
+            with connect(migrated_url, role) as any_role, pytest.raises(psycopg.errors.InsufficientPrivilege):
+                any_role.execute(f"CREATE TABLE {schema}.mine (user_id text)")
 
 
 def test_a_new_password_file_rotates_the_password(migrated_url: str, passwords_dir: Path) -> None:

@@ -30,6 +30,10 @@ COLUMNS = {
     "stream_dead_letters": "topic reason messages",
     "stream_schemas": "topic schema_id version messages last_seen",
     "window_counts": "window_start product_id window_end product_category views carts purchases",
+    "iceberg_tables": "catalog_name table_namespace table_name metadata_location previous_metadata_location"
+    " iceberg_type",
+    "iceberg_namespace_properties": "catalog_name namespace property_key property_value",
+    "batches": "query_id batch_id record snapshots committed_at",
 }
 
 
@@ -90,7 +94,7 @@ def test_two_upgrades_at_once_are_one_after_the_other(database_url: str) -> None
         done = list(pool.map(lambda _: migrate(database_url, "upgrade"), range(2)))
 
     assert [each.returncode for each in done] == [0, 0], [each.stderr for each in done]
-    assert migrate(database_url, "current").stdout.strip() == "0007"
+    assert migrate(database_url, "current").stdout.strip() == "0008"
 
 
 def test_downgrade_drops_the_roles_it_created(database_url: str) -> None:
@@ -139,6 +143,7 @@ def test_downgrade_keeps_roles_that_another_database_uses(database_url: str) -> 
         "stream_dead_letters VALUES ('events', 'bad_framing', -1)",
         "window_counts VALUES (now(), 'p', now() + interval '10 min', 'gaming', -1, 0, 0)",
         "stream_offsets VALUES ('projector', 'alerts', -1, 0)",
+        "lake.batches VALUES ('query', -1, '{}', '{}')",
     ],
 )
 def test_tables_refuse_what_cannot_be(database_url: str, row: str) -> None:
