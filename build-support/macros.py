@@ -1,10 +1,18 @@
 # Macros for BUILD files: a package says what is special about it, these say the rest.
 
 
-def library(package, resolves=["default"], dependencies=[], test_dependencies=[], apart=[]):
+def library(
+    package,
+    resolves=["default"],
+    dependencies=[],
+    test_dependencies=[],
+    test_packages=[],
+    apart=[],
+    **test_options,
+):
     """A package under libs/: its modules for each resolve that uses them, its tests once.
 
-    `apart` names modules that stand in a target of their own.
+    `apart` names modules that stand in a target of their own; `test_packages` are programs that its tests run.
     """
     python_sources(
         name="lib",
@@ -12,7 +20,16 @@ def library(package, resolves=["default"], dependencies=[], test_dependencies=[]
         resolve=parametrize(*resolves),
         dependencies=dependencies,
     )
-    python_tests(name="tests", sources=["tests/test_*.py"], resolve=resolves[0], dependencies=test_dependencies)
+    # mypy would see several modules of the one name that pytest wants.
+    python_test_utils(name="test_utils", sources=["tests/conftest.py"], resolve=resolves[0], skip_mypy=True)
+    python_tests(
+        name="tests",
+        sources=["tests/test_*.py"],
+        resolve=resolves[0],
+        dependencies=test_dependencies,
+        runtime_package_dependencies=test_packages,
+        **test_options,
+    )
 
 
 def knows_no_service():
