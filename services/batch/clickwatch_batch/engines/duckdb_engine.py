@@ -66,7 +66,7 @@ class DuckDBEngine:
             "day": day.isoformat(),
             "next_day": (day + timedelta(days=1)).isoformat(),
         }
-        self._run("duckdb_ids", {})
+        define_ids(self._connection)
         self._run("duckdb_lines", values)
         return intake_of(
             self._connection.execute("SELECT CAST(verdict AS VARCHAR), count(*) FROM lines GROUP BY verdict").fetchall()
@@ -113,8 +113,7 @@ class DuckDBEngine:
         return self._connection.read_parquet(escaped, hive_partitioning=False, filename=True, file_row_number=True)
 
     def _run(self, name: str, values: dict[str, str]) -> None:
-        sql = files("clickwatch_batch.engines").joinpath(f"{name}.sql").read_text(encoding="utf-8")
-        for statement in self._connection.extract_statements(sql):
+        for statement in self._connection.extract_statements(_sql(name)):
             used = {parameter: values[parameter] for parameter in statement.named_parameters}
             self._connection.execute(statement, used)
 
@@ -140,3 +139,12 @@ class DuckDBEngine:
         cursor = self._connection.cursor().execute(query)
         while rows := cursor.fetchmany(_ROWS_A_FETCH):
             yield from rows
+
+
+def define_ids(connection: duckdb.DuckDBPyConnection) -> None:
+    """Define the macro `id_of`, by which a day and the speed layer know an event, whatever its id looks like."""
+    connection.execute(_sql("duckdb_ids"))
+
+
+def _sql(name: str) -> str:
+    return files("clickwatch_batch.engines").joinpath(f"{name}.sql").read_text(encoding="utf-8")

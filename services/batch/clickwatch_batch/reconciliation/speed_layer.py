@@ -15,7 +15,7 @@ from clickwatch_service import UserError
 
 from clickwatch_batch.analyses.differences import Counted, Reconciliation, reconciled
 from clickwatch_batch.engines.choice import open_source
-from clickwatch_batch.engines.duckdb_engine import DuckDBEngine
+from clickwatch_batch.engines.duckdb_engine import DuckDBEngine, define_ids
 from clickwatch_batch.input.lake import LISTINGS, closed_until
 from clickwatch_batch.input.storage import Location
 from clickwatch_batch.input.whole_day import end_of
@@ -96,7 +96,7 @@ def _compared(day: date, results: Results, settings: Settings, spill_dir: Path) 
         _take_events(connection, _parquet_files(settings.lake / "events" / f"event_date={day}"))
         for table in ("product_performance", "product_events"):
             _take(connection, table, [Location(str(results.folder / results.files[table]))])
-        _run(connection, "duckdb_ids")
+        define_ids(connection)
         _run(connection, "reconcile_counts")
         ((wrong_length,),) = connection.execute(
             "SELECT count(*) FROM window_stats"
