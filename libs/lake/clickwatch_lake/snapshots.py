@@ -8,9 +8,10 @@ from pyiceberg.exceptions import CommitFailedException
 from pyiceberg.manifest import ManifestFile
 from pyiceberg.table import Table
 from pyiceberg.table.snapshots import Operation, Snapshot
+from pyiceberg.table.update.snapshot import ExpireSnapshots
 from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_random_exponential
 
-from clickwatch_lake.catalog import LakeConflict, Overtaken, database_errors, show, staging
+from clickwatch_lake.catalog import LakeConflict, Overtaken, TableTransaction, database_errors, show, staging
 from clickwatch_lake.lake import Lake
 from clickwatch_lake.tables import LakeTable
 
@@ -112,7 +113,8 @@ def _expire_in(table: Table, keep: int) -> tuple[int, set[str]]:
         return 0, set()
     dropped = _only_in(table, expired, kept)
     with database_errors():
-        expiry = table.maintenance.expire_snapshots()
+        # As `table.maintenance` does it, but for the copies of all snapshots that each id would cost there.
+        expiry = ExpireSnapshots(TableTransaction(table, autocommit=True))
         expiry.by_ids([snapshot.snapshot_id for snapshot in expired]).commit()
     return len(expired), dropped
 
