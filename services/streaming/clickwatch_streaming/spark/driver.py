@@ -5,6 +5,7 @@ Until then it would write into the checkpoints that the next service goes on fro
 """
 
 import fcntl
+import logging
 import os
 import signal
 from collections.abc import Iterator
@@ -46,6 +47,8 @@ class Jvm:
 
     def __init__(self, spark: SparkSession, folder: Path) -> None:
         """Know it, and write down that it works in `folder`."""
+        # The library writes a stack trace to the root logger for a call that the end of the JVM cuts off.
+        logging.getLogger().addFilter(_is_not_of_py4j)
         self._process: Popen[bytes] | None = getattr(spark.sparkContext._gateway, "proc", None)
         if self._process is not None:
             # There whole or not at all: the next service goes by it.
@@ -81,6 +84,10 @@ class Jvm:
         if self._process is not None:
             self._process.kill()
             self._process.wait()
+
+
+def _is_not_of_py4j(record: logging.LogRecord) -> bool:
+    return Path(record.pathname).parent.name != "py4j"
 
 
 def _end_jvm(pid_file: Path) -> None:
