@@ -80,7 +80,8 @@ class Shop:
         for process in processes:
             process.send_signal(signal.SIGKILL)
         gone = self.up.process.wait(UP_SECONDS)
-        assert not any(one.is_running() and one.status() != psutil.STATUS_ZOMBIE for one in processes)
+        # A process that was killed is there for a moment more.
+        assert not eventually(lambda: any(map(_runs, processes)), False, timeout_seconds=UP_SECONDS)
         assert gone == (-signal.SIGKILL if part == ALL else 1)
         if part not in (ALL, JVM):
             assert f"error: {part} was ended by SIGKILL" in self.up.said
@@ -140,6 +141,13 @@ def test_up_starts_after_each_kill_and_what_is_shown_equals_a_recount_of_the_top
 
     shop.quiet()
     _compare(shop)
+
+
+def _runs(process: psutil.Process) -> bool:
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
 
 
 def _json(file: Path) -> dict[str, Any]:

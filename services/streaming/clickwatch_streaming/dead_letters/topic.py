@@ -13,6 +13,7 @@ one had begun.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 from time import monotonic
@@ -144,14 +145,7 @@ class DeadLetterTopic:
         self._group = f"clickwatch-{sender}-{source_topic}"
         self._producer: Producer | None = None
         self._too_large: set[tuple[int, int]] = set()
-        self._consumer = Consumer(
-            {
-                "bootstrap.servers": bootstrap_servers,
-                "group.id": self._group,
-                "enable.auto.commit": False,
-                "log_level": 2,
-            }
-        )
+        self._consumer = self._new_consumer()
         try:
             self._producer = self._patiently(self._new_producer)
         except UserError:
@@ -196,10 +190,14 @@ class DeadLetterTopic:
         return self._patiently(lambda: self._attempt(letters, next_offsets))
 
     def _patiently(self, attempt: Callable[[], _T]) -> _T:
-        """What an attempt returns; where it fails it is made again, with a new producer."""
+        """What an attempt returns; where it fails it is made again, with a new producer and a new consumer."""
 
         def leave_behind(state: RetryCallState) -> None:
             self._producer = None
+            # It looks for the group's coordinator by the same code as the producer, and may not find it again either.
+            old, self._consumer = self._consumer, self._new_consumer()
+            with suppress(TookTooLong):
+                within(_CALL_SECONDS, "leaving the broker", old.close)
             error = state.outcome.exception() if state.outcome else None
             log.warning("dead letters wait for Kafka", reason=str(error))
 
@@ -233,6 +231,16 @@ class DeadLetterTopic:
         _in_time("sending offsets", lambda: producer.send_offsets_to_transaction(offsets, group, _CALL_SECONDS))
         _in_time("committing", lambda: producer.commit_transaction(_CALL_SECONDS))
         return sent
+
+    def _new_consumer(self) -> Consumer:
+        return Consumer(
+            {
+                "bootstrap.servers": self._bootstrap_servers,
+                "group.id": self._group,
+                "enable.auto.commit": False,
+                "log_level": 2,
+            }
+        )
 
     def _new_producer(self) -> Producer:
         producer = Producer(
