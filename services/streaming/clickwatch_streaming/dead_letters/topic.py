@@ -13,7 +13,7 @@ one had begun.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import suppress
+from contextlib import closing, suppress
 from datetime import datetime
 from pathlib import Path
 from time import monotonic
@@ -232,12 +232,13 @@ class DeadLetterTopic:
         _in_time("committing", lambda: producer.commit_transaction(_CALL_SECONDS))
         return sent
 
-    def _new_consumer(self) -> Consumer:
+    def _new_consumer(self, isolation_level: str = "read_committed") -> Consumer:
         return Consumer(
             {
                 "bootstrap.servers": self._bootstrap_servers,
                 "group.id": self._group,
                 "enable.auto.commit": False,
+                "isolation.level": isolation_level,
                 "log_level": 2,
             }
         )
@@ -263,15 +264,28 @@ class DeadLetterTopic:
 
     def _committed(self, partitions: Iterable[int]) -> dict[int, int]:
         asked = [TopicPartition(self._source_topic, partition) for partition in partitions]
+        try:
+            found = self._offsets(self._consumer, asked)
+        except KafkaException as error:
+            if error.args[0].code() != KafkaError._TIMED_OUT:
+                raise
+            # A broker that was killed in the instant after a commit can keep calling these offsets unstable
+            # until the next transaction of this producer ends. The one before it is over: that is what
+            # beginning transactions has waited for.
+            with closing(self._new_consumer("read_uncommitted")) as consumer:
+                found = self._offsets(consumer, asked)
+            log.warning("offsets_taken_as_they_are", offsets=[partition.offset for partition in found])
+        return {partition.partition: partition.offset for partition in found}
+
+    def _offsets(self, consumer: Consumer, asked: list[TopicPartition]) -> list[TopicPartition]:
         # A broker that just started or moved the group's coordinator says so, and is asked again.
         ask = Retrying(
             retry=retry_if_exception(_is_moving_coordinator),
             stop=stop_after_delay(_CALL_SECONDS),
             wait=wait_exponential(multiplier=0.1, max=2),
             reraise=True,
-        ).wraps(lambda: self._consumer.committed(asked, _CALL_SECONDS))
-        found = within(3 * _CALL_SECONDS, "reading the group's offsets", ask)
-        return {partition.partition: partition.offset for partition in found}
+        ).wraps(lambda: consumer.committed(asked, _CALL_SECONDS))
+        return within(3 * _CALL_SECONDS, "reading the group's offsets", ask)
 
     def _produce(self, producer: Producer, letter: DeadLetter) -> None:
         position = (letter.kafka_partition, letter.kafka_offset)
