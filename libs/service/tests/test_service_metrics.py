@@ -5,6 +5,7 @@ import urllib.request
 from collections.abc import Iterator
 
 import pytest
+from clickwatch_servers.ports import free_port
 from clickwatch_service import UserError
 from clickwatch_service.metrics import MetricsSettings, served_metrics
 from prometheus_client.core import CounterMetricFamily, Metric
@@ -19,12 +20,6 @@ class Sold(Collector):
 
     def collect(self) -> Iterator[Metric]:
         yield CounterMetricFamily("sold", "What was sold", self.count)
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port: int = server.getsockname()[1]
-        return port
 
 
 def scraped(port: int) -> list[str]:

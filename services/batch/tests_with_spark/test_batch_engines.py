@@ -4,7 +4,6 @@ import gzip
 import json
 import os
 import random
-import socket
 import subprocess
 import sys
 import tempfile
@@ -31,19 +30,13 @@ from clickwatch_events import Event, to_line
 from clickwatch_events.jsonl import iso_timestamp
 from clickwatch_events.limits import JUDGED, fault_of
 from clickwatch_jars.java import spark_java_home
+from clickwatch_servers.ports import free_port
 from clickwatch_service import UserError
 from event_examples import examples_of
 from event_strategies import events
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from pyspark.sql import SparkSession
-
-
-def free_port() -> int:
-    with socket.socket() as server:
-        server.bind(("127.0.0.1", 0))
-        return int(server.getsockname()[1])
-
 
 CONNECT_PORT = free_port()
 
