@@ -1,0 +1,22 @@
+"""Kafka as companies run it: one settings model, and the only place that makes Kafka clients."""
+
+from clickwatch_kafka.choices import Mechanism, Protocol
+from clickwatch_kafka.clients import admin, consumer, producer
+from clickwatch_kafka.connection import KafkaConnection
+from clickwatch_kafka.reaching import require_kafka
+from clickwatch_kafka.refusals import KafkaRefused, KafkaUnreachable, refusal
+from clickwatch_kafka.settings import KafkaSettings
+
+__all__ = [
+    "KafkaConnection",
+    "KafkaRefused",
+    "KafkaSettings",
+    "KafkaUnreachable",
+    "Mechanism",
+    "Protocol",
+    "admin",
+    "consumer",
+    "producer",
+    "refusal",
+    "require_kafka",
+]

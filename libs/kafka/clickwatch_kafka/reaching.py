@@ -1,0 +1,114 @@
+"""Whether Kafka lets us in, asked at a start: an answer, or an end within the limit."""
+
+from collections.abc import Callable, Iterable
+from time import monotonic
+
+from confluent_kafka import KafkaException
+from confluent_kafka.admin import AdminClient
+from confluent_kafka.admin._metadata import ClusterMetadata
+from tenacity import RetryCallState, Retrying, retry_if_result, stop_after_delay, wait_exponential
+
+from clickwatch_kafka.clients import Refusals, admin
+from clickwatch_kafka.connection import KafkaConnection
+from clickwatch_kafka.refusals import KafkaUnreachable
+
+PATIENCE_SECONDS = 8.0
+"""How long a refusal may last before it counts: a broker that starts may refuse for a moment."""
+
+
+class Reach:
+    """Asks a broker what is there, and tells an outage from a refusal."""
+
+    def __init__(self, connection: KafkaConnection) -> None:
+        """Ask the Kafka of `connection`.
+
+        Raises:
+            UserError: no client can be made of it.
+        """
+        self._connection = connection
+        self._refusals = Refusals(connection)
+        self._admin: AdminClient = admin(
+            connection, {"log_level": 0, "socket.timeout.ms": 5000}, on_error=self._refusals.hear
+        )
+        self._refused_since: float | None = None
+
+    def metadata(self, timeout_seconds: float = 2) -> ClusterMetadata | None:
+        """Return what the broker tells of itself and its topics, or None while it does not answer.
+
+        Raises:
+            KafkaRefused: it has refused us for PATIENCE_SECONDS.
+        """
+        try:
+            found = self._admin.list_topics(timeout=timeout_seconds)
+        except KafkaException as error:
+            self._refusals.hear(error.args[0])
+            self._admin.poll(0)
+            self._raise_if_refused()
+            return None
+        self._refusals.first = self._refused_since = None
+        return found
+
+    @property
+    def last_words(self) -> str:
+        """What stood against it last."""
+        return self._refusals.last_words or "no answer"
+
+    def _raise_if_refused(self) -> None:
+        refused = self._refusals.first
+        if refused is None:
+            return
+        self._refused_since = self._refused_since or monotonic()
+        if monotonic() - self._refused_since >= PATIENCE_SECONDS:
+            raise refused
+
+
+def require_kafka(
+    connection: KafkaConnection,
+    topics: Iterable[str] = (),
+    timeout_seconds: float = 60,
+    say: Callable[[str], None] | None = None,
+) -> ClusterMetadata:
+    """Return what the broker tells of itself once it lets us in and the topics are there.
+
+    Args:
+        connection: how to reach it.
+        topics: what must be there.
+        timeout_seconds: how long to wait for a broker that does not answer, or topics that are not there. A
+            refusal ends the wait after PATIENCE_SECONDS.
+        say: is called with a line each time that it waits.
+
+    Raises:
+        KafkaRefused: it refuses us.
+        KafkaUnreachable: it did not answer in time, or lacks a topic.
+    """
+    reach, wanted = Reach(connection), list(topics)
+    why = ""
+
+    def look() -> ClusterMetadata | None:
+        nonlocal why
+        found = reach.metadata()
+        missing = [topic for topic in wanted if found is not None and topic not in found.topics]
+        if found is not None and not missing:
+            return found
+        why = (
+            f"has no topic {', '.join(missing)} that we may see" if missing else f"does not answer ({reach.last_words})"
+        )
+        return None
+
+    def tell(state: RetryCallState) -> None:
+        if say is not None:
+            say(f"Kafka at {connection.bootstrap_servers} {why}")
+
+    found: ClusterMetadata | None = Retrying(
+        retry=retry_if_result(lambda seen: seen is None),
+        stop=stop_after_delay(timeout_seconds),
+        wait=wait_exponential(multiplier=0.2, max=2),
+        before_sleep=tell,
+        retry_error_callback=lambda _: None,
+    )(look)
+    if found is None:
+        raise KafkaUnreachable(
+            f"Kafka at {connection.bootstrap_servers} {why}, waited {timeout_seconds:.0f} s: "
+            "start it, see KAFKA_BOOTSTRAP_SERVERS, or create the topic and let this service describe it"
+        )
+    return found
