@@ -32,6 +32,9 @@ def main(
     data_dir: DataFolder = Path("var"),
     duration: Annotated[str | None, typer.Option(help="Stop after so long, such as '5 minutes'.")] = None,
     rate: Annotated[float | None, typer.Option(help="Events a second; default: 1 / SIMULATOR_INTERVAL.")] = None,
+    replicas: Annotated[
+        int, typer.Option(min=1, max=3, help="Processes that count windows; of several any may die unnoticed.")
+    ] = 1,
     reset: Annotated[bool, typer.Option("--reset", help="Delete all state first.")] = False,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask before --reset.")] = False,
     kafka_port: Annotated[int, typer.Option(envvar="KAFKA_PORT", min=1, max=65535)] = 9092,
@@ -65,7 +68,7 @@ def main(
         airflow=airflow_port if airflow else None,
         metrics=metrics_port if metrics else None,
     )
-    up.run(settings, places, ports, stop, rate, lasts)
+    up.run(settings, places, ports, stop, rate, lasts, replicas)
 
 
 @app.command()

@@ -38,6 +38,10 @@ class DataDir:
         """The services' DATA_DIR: logs of events, lake, reports, checkpoints."""
         return self.folder / "data"
 
+    def replica(self, name: str) -> Path:
+        """Return the DATA_DIR of a further replica: its checkpoints."""
+        return self.folder / "replicas" / name
+
     @property
     def kafka(self) -> Path:
         """The broker's data."""
@@ -90,7 +94,7 @@ class DataDir:
     def empty(self) -> None:
         """Delete all state, and nothing that is not ours."""
         servers = (self.kafka, self.registry, self.postgres, self.airflow)
-        for folder in (self.data, *servers, self.passwords, self.output):
+        for folder in (self.data, self.folder / "replicas", *servers, self.passwords, self.output):
             shutil.rmtree(folder, ignore_errors=True)
         self.pgpass.unlink(missing_ok=True)
         self.state.unlink(missing_ok=True)

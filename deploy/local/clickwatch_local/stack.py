@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime
 from os import getpid
+from time import time
 
 from clickwatch_events.registry import Registry
 from clickwatch_events.schemas import NAMES
@@ -24,6 +25,7 @@ from clickwatch_local.state import Part, State, write_state
 
 OWNER, STREAMING, BATCH, READER = "clickwatch", "clickwatch_streaming", "clickwatch_batch", "clickwatch_reader"
 PRIVACY = "clickwatch_privacy"
+_LIVED_SECONDS = 30
 
 
 class Stack:
@@ -49,6 +51,7 @@ class Stack:
         self.connectors = cache_dir() / "spark-connectors"
         self._spark_java = spark_java_home()
         self._started: list[Process] = []
+        self._revived: set[str] = set()
         self._started_at = datetime.now(UTC)
         self._page: str | None = None
         for role in (OWNER, STREAMING, BATCH, READER, PRIVACY, *((AIRFLOW,) if ports.airflow else ())):
@@ -105,13 +108,29 @@ class Stack:
         for name in NAMES:
             registry.register(name)
 
-    def start_streaming(self) -> None:
-        """Start the speed layer; what it prints, a line for each change of an alert, goes to our own stdout."""
-        log, environment = self.places.log("streaming"), self._environment(STREAMING, "streaming")
-        command = Command(
-            "streaming", (*self.settings.streaming, "run"), log, environment, stop_seconds=60, prints_for_us=True
-        )
-        self._add(Process(command))
+    def start_streaming(self, replicas: int = 1) -> None:
+        """Start the speed layer; what it prints, a line for each change of an alert, goes to our own stdout.
+
+        Further replicas of the alert query come with a second projector. With them a part of the speed layer that
+        dies is started anew, and the others go on meanwhile.
+        """
+        self._add_streaming("streaming", "run", self._environment(STREAMING, "streaming"), revived=replicas > 1)
+        for number in range(2, replicas + 1):
+            self._add_streaming(*self._replica(f"alerts-{number}", "alerts"), revived=True)
+        if replicas > 1:
+            self._add_streaming(*self._replica("projector-2", "project"), revived=True)
+
+    def _replica(self, name: str, command: str) -> tuple[str, str, dict[str, str]]:
+        environment = self._environment(STREAMING) | {"DATA_DIR": str(self.places.replica(name).absolute())}
+        return name, command, environment
+
+    def _add_streaming(self, name: str, command: str, environment: dict[str, str], revived: bool) -> None:
+        argv = (*self.settings.streaming, command)
+        log = self.places.log(name)
+        process = Process(Command(name, argv, log, environment, stop_seconds=60, prints_for_us=True))
+        if revived:
+            self._revived.add(name)
+        self._add(process)
 
     def start_simulator(self, *arguments: str) -> None:
         """Start the live simulator."""
@@ -166,6 +185,22 @@ class Stack:
         """
         for process in self._started:
             process.require_running()
+
+    def revive(self) -> list[str]:
+        """Start anew the replicas that have died after a while, and return a line for each.
+
+        One that dies soon after its start is left to `require_running`: it would die again.
+        """
+        lines = []
+        for number, one in enumerate(self._started):
+            revived = one.command.name in self._revived and time() - one.started > _LIVED_SECONDS
+            if revived and one.exit_status is not None:
+                lines.append(f"{one.command.name} ended with status {one.exit_status} and is started anew")
+                one.stop()
+                self._started[number] = Process(one.command)
+        if lines:
+            self._write_state()
+        return lines
 
     def stop(self) -> None:
         """Stop all parts, the last started first."""

@@ -27,6 +27,7 @@ def run(
     stop: threading.Event,
     rate: float | None = None,
     duration: timedelta | None = None,
+    replicas: int = 1,
 ) -> None:
     """Bring the stack up, keep it up until `stop` is set or `duration` is over, then bring it down.
 
@@ -37,6 +38,7 @@ def run(
         stop: set to end it.
         rate: events a second; None: as SIMULATOR_INTERVAL says.
         duration: how long to run, from the moment all is up.
+        replicas: how many processes count windows; with more than one, any of them may die.
 
     Raises:
         UserError: a part cannot be started, or ended by itself; all others are stopped then.
@@ -47,21 +49,21 @@ def run(
         end_leftovers(before)
         stack = Stack(settings, places, ports)
         try:
-            for up in _bring_up(stack, before, rate):
+            for up in _bring_up(stack, before, rate, replicas):
                 _say(began, up)
                 if stop.is_set():
                     return
             _say(began, f"everything is up; data in {places.folder}, what each part says in {places.output}")
             _say(began, "alerts follow as they change; Ctrl-C stops everything")
             _say(began, f"see them at {stack.dashboard}")
-            _watch(stack, stop, monotonic() + duration.total_seconds() if duration else None)
+            _watch(stack, stop, began, monotonic() + duration.total_seconds() if duration else None)
         finally:
             _say(began, "stopping")
             stack.stop()
             _say(began, "stopped")
 
 
-def _bring_up(stack: Stack, before: State | None, rate: float | None) -> Iterator[str]:
+def _bring_up(stack: Stack, before: State | None, rate: float | None, replicas: int) -> Iterator[str]:
     """Start the parts, yielding a line for each that is up.
 
     What takes longest on the way to the first alert starts first: the servers side by side, then
@@ -78,7 +80,7 @@ def _bring_up(stack: Stack, before: State | None, rate: float | None) -> Iterato
     stack.wait_for_schemas()
     yield f"Schema Registry  {stack.registry}"
     connectors.require_success(300)
-    stack.start_streaming()
+    stack.start_streaming(replicas)
     start = _first_event_time(stack, before, datetime.now(UTC))
     arguments = [
         f"--start-time={start.isoformat()}",
@@ -119,12 +121,14 @@ def _last_written(stack: Stack, before: State) -> datetime:
     return max(written, default=before.started_at)
 
 
-def _watch(stack: Stack, stop: threading.Event, deadline: float | None) -> None:
+def _watch(stack: Stack, stop: threading.Event, began: float, deadline: float | None) -> None:
     day = (datetime.now(UTC) - timedelta(days=1)).date()
     to_do: Iterator[Process] = yesterday.analyse(stack, day)
     if stack.ports.airflow is not None:
         to_do = chain(to_do, nightly.bring_up(stack))
     while not stop.wait(_LOOK_SECONDS):
+        for revived in stack.revive():
+            _say(began, revived)
         stack.require_running()
         next(to_do, None)
         if deadline is not None and monotonic() >= deadline:

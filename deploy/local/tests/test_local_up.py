@@ -6,12 +6,14 @@ import socket
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from time import time
 
 import httpx2
 import pytest
 from clickwatch_local.state import read_state
 from clickwatch_servers.ports import HOST
 from stack_up import Up
+from tenacity import Retrying, retry_if_result, stop_after_delay, wait_fixed
 
 
 @pytest.fixture
@@ -69,6 +71,38 @@ def test_a_part_that_dies_stops_everything_and_is_named_with_the_end_of_its_log(
     assert started.process.wait(120) == 1
     assert "error: simulator was ended by SIGKILL. The end of" in started.said
     assert started.left() == []
+
+
+def test_a_replica_that_dies_is_started_anew_and_all_else_goes_on(tmp_path: Path) -> None:
+    up = Up(tmp_path, "--rate=20", "--replicas=2")
+    try:
+        up.wait_for("everything is up")
+        up.wait_for_alert()
+        before = {part.name: part for part in up.state.parts}
+        assert before.keys() >= {"streaming", "alerts-2", "projector-2"}
+        # One that dies soon after its start would die again, and ends everything as any part does.
+        until_lived(before["streaming"].started)
+
+        os.kill(before["streaming"].pid, signal.SIGKILL)
+        up.wait_for("streaming ended with status -9 and is started anew")
+
+        after = {part.name: part for part in up.state.parts}
+        assert after["streaming"].pid != before["streaming"].pid
+        assert {name for name in after if after[name].pid == before[name].pid} == after.keys() - {"streaming"}
+        up.goes_on_for(5)
+        up.process.send_signal(signal.SIGTERM)
+        assert up.process.wait(180) == 0
+        assert up.left() == []
+    finally:
+        up.process.kill()
+        up.process.wait()
+
+
+def until_lived(started: float) -> None:
+    """Return once a process that was started then has lived long enough to be started anew."""
+    Retrying(retry=retry_if_result(lambda done: not done), wait=wait_fixed(0.5), stop=stop_after_delay(120))(
+        lambda: time() - started > 31
+    )
 
 
 def test_a_port_in_use_is_named_with_who_needs_it_and_the_remedy(tmp_path: Path) -> None:

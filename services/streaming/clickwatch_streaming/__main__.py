@@ -1,4 +1,4 @@
-"""Command line: `python -m clickwatch_streaming run | project | compact | forget-user | dlq | connectors`."""
+"""Command line: `python -m clickwatch_streaming COMMAND`: the service or a part of it, and its tools."""
 
 from pathlib import Path
 from typing import Annotated
@@ -12,9 +12,11 @@ from clickwatch_streaming.alerts.projector import project as follow
 from clickwatch_streaming.dead_letters.commands import dlq
 from clickwatch_streaming.kafka import wait_for_topics
 from clickwatch_streaming.lake.commands import compact_lake
+from clickwatch_streaming.parts import ALL_PARTS, Part
 from clickwatch_streaming.privacy.commands import forget_user
 from clickwatch_streaming.settings import Settings
 from clickwatch_streaming.spark.connectors import fetch_connectors
+from clickwatch_streaming.status.watchdog import Watchdog, Watched, watching
 
 app = typer.Typer(help="Speed layer: flash-sale alerts and the event lake.", no_args_is_help=True)
 app.command("compact")(compact_lake)
@@ -25,19 +27,36 @@ app.add_typer(dlq, name="dlq")
 @app.command()
 def run() -> None:
     """Run alerts, lake and projector until stopped."""
+    _run(ALL_PARTS)
+
+
+@app.command()
+def alerts() -> None:
+    """Run only the alert query, beside others of its kind: each needs a DATA_DIR of its own."""
+    _run(frozenset({Part.ALERTS}))
+
+
+@app.command()
+def lake() -> None:
+    """Run only the lake, with dead letters, closed windows and the status."""
+    _run(frozenset({Part.LAKE}))
+
+
+def _run(parts: frozenset[Part]) -> None:
     from clickwatch_streaming.service import run as run_service
 
     settings, stop = load_settings(Settings), stop_on_signals()
-    run_service(settings, stop, _say)
+    run_service(settings, stop, _say, parts)
 
 
 @app.command()
 def project() -> None:
-    """Run only the projector: topic of hot windows to table and console."""
+    """Run only the projector: topic of hot windows to table and console; others of its kind take turns with it."""
     settings, stop = load_settings(Settings), stop_on_signals()
     topics = wait_for_topics(settings.kafka_bootstrap_servers, [settings.alerts_topic], settings.wait_timeout, stop)
     metrics = ProjectorMetrics()
-    with served_metrics(settings, metrics):
+    watchdog = Watchdog(settings, Watched(settings.checkpoints_dir), frozenset({Part.PROJECTOR}))
+    with served_metrics(settings, metrics), watching(watchdog, settings.stall_timeout, kill=lambda: None):
         if not stop.is_set():
             follow(settings, topics[settings.alerts_topic], stop, _say, metrics)
 

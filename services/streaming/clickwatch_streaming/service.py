@@ -1,12 +1,13 @@
 """The service: the alert query, the lake query and the projector, started in order and watched.
 
-The alert path goes first: what has piled up is drained by it alone, then the lake query starts.
+One process runs all three, or some of them. The alert path goes first: what has piled up is drained by it
+alone, then the lake query starts.
 """
 
 import re
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from time import monotonic
 
 import structlog
@@ -39,6 +40,7 @@ from clickwatch_streaming.alerts.query import AlertQuery
 from clickwatch_streaming.kafka import Heartbeat, wait_for_topics
 from clickwatch_streaming.lake import query as lake
 from clickwatch_streaming.lake.record import BatchRecord
+from clickwatch_streaming.parts import ALL_PARTS, Part
 from clickwatch_streaming.settings import Settings, Trigger
 from clickwatch_streaming.spark.cluster import wait_for_master
 from clickwatch_streaming.spark.driver import Jvm, sole_service
@@ -59,8 +61,19 @@ _STOP_SECONDS = 30.0
 _JVM_ENDS_SECONDS = 5.0
 
 
-def run(settings: Settings, stop: threading.Event, say: Callable[[str], None]) -> None:
+def run(
+    settings: Settings,
+    stop: threading.Event,
+    say: Callable[[str], None],
+    parts: frozenset[Part] = ALL_PARTS,
+) -> None:
     """Run until `stop` is set.
+
+    Args:
+        settings: the environment.
+        stop: set to end it.
+        say: takes a line for each change of an alert.
+        parts: what this process does; the rest is another's.
 
     Raises:
         UserError: what is needed is not there, or a query failed for a reason outside of it.
@@ -71,27 +84,34 @@ def run(settings: Settings, stop: threading.Event, say: Callable[[str], None]) -
     spark_java_home()
     metrics = ServiceMetrics()
     with served_metrics(settings, metrics):
-        _run(settings, stop, say, metrics)
+        _run(settings, stop, say, metrics, parts)
 
 
-def _run(settings: Settings, stop: threading.Event, say: Callable[[str], None], metrics: ServiceMetrics) -> None:
+def _run(
+    settings: Settings,
+    stop: threading.Event,
+    say: Callable[[str], None],
+    metrics: ServiceMetrics,
+    parts: frozenset[Part],
+) -> None:
     topics = (settings.kafka_topic, settings.dead_letter_topic, settings.alerts_topic)
     partitions = wait_for_topics(settings.kafka_bootstrap_servers, topics, settings.wait_timeout, stop)
     registry, schema_id = _ready_registry(settings, stop)
     wait_for_master(settings, stop)
     if stop.is_set():
         return
-    with (
-        sole_service(settings.checkpoints_dir),
-        _spark(settings, partitions[settings.kafka_topic], stop) as (spark, jvm),
-        _projector(settings, partitions[settings.alerts_topic], say, metrics.projector) as failed,
-    ):
-        supervisor = _Supervisor(spark, jvm, settings, registry, schema_id, stop, failed, metrics)
-        with (
-            watching(supervisor.watchdog, settings.stall_timeout, jvm.kill),
-            reported_status(settings, supervisor),
-        ):
-            supervisor.run()
+    with ExitStack() as running:
+        running.enter_context(sole_service(settings.checkpoints_dir))
+        spark, jvm = running.enter_context(_spark(settings, partitions[settings.kafka_topic], stop))
+        failed: list[Exception] = []
+        if Part.PROJECTOR in parts:
+            projector = _projector(settings, partitions[settings.alerts_topic], say, metrics.projector)
+            failed = running.enter_context(projector)
+        supervisor = _Supervisor(spark, jvm, settings, registry, schema_id, stop, failed, metrics, parts)
+        running.enter_context(watching(supervisor.watchdog, settings.stall_timeout, jvm.kill))
+        if Part.LAKE in parts:
+            running.enter_context(reported_status(settings, supervisor))
+        supervisor.run()
 
 
 @contextmanager
@@ -183,7 +203,9 @@ class _Supervisor:
         stop: threading.Event,
         projector_failed: list[Exception],
         metrics: ServiceMetrics,
+        parts: frozenset[Part],
     ) -> None:
+        self._parts = parts
         self._spark = spark
         self._jvm = jvm
         self._settings = settings
@@ -197,7 +219,7 @@ class _Supervisor:
         self._writers: dict[int, str] = {}
         self._backlog = 0
         self._watched = Watched(self._alerts.checkpoint)
-        self.watchdog = Watchdog(settings, self._watched)
+        self.watchdog = Watchdog(settings, self._watched, parts)
         metrics.parts = lambda: self.watchdog.standings
         self._queries: dict[str, StreamingQuery] = {}
 
@@ -219,9 +241,32 @@ class _Supervisor:
 
     def run(self) -> None:
         self._learn_schemas()
-        self._start_alerts()
+        if Part.ALERTS in self._parts:
+            self._start_alerts()
         if self._stop.is_set():
             return
+        if Part.LAKE in self._parts:
+            self._start_lake()
+        settings = self._settings
+        next_poll = next_beat = monotonic()
+        heartbeat = Heartbeat(settings.kafka_bootstrap_servers, settings.kafka_topic)
+        beats_every = settings.heartbeat_interval if Part.LAKE in self._parts else None
+        while not self._stop.wait(_LOOK_SECONDS):
+            self._raise_failures()
+            self._read_figures()
+            if monotonic() >= next_poll:
+                next_poll = monotonic() + settings.registry_poll_interval.total_seconds()
+                if self._learn_schemas() and Part.ALERTS in self._parts:
+                    stop_quietly(self._spark, self._queries["alerts"], settings.spark_log_level)
+                    self._start_alerts()
+                if self._watched.lake_started and self._watched.registry_answers and lake.waits_for_registry(settings):
+                    heartbeat.nudge()
+            if beats_every is not None and monotonic() >= next_beat:
+                next_beat = monotonic() + beats_every.total_seconds()
+                heartbeat.beat()
+        heartbeat.close()
+
+    def _start_lake(self) -> None:
         self._watched.starts_query = True
         self._queries["lake"] = lake.start(
             self._spark,
@@ -232,23 +277,6 @@ class _Supervisor:
         )
         self._watched.lake_started = True
         log.info("lake started", every_seconds=self._settings.lake_interval.total_seconds())
-        settings = self._settings
-        next_poll = next_beat = monotonic()
-        heartbeat = Heartbeat(settings.kafka_bootstrap_servers, settings.kafka_topic)
-        while not self._stop.wait(_LOOK_SECONDS):
-            self._raise_failures()
-            self._read_figures()
-            if monotonic() >= next_poll:
-                next_poll = monotonic() + settings.registry_poll_interval.total_seconds()
-                if self._learn_schemas():
-                    stop_quietly(self._spark, self._queries["alerts"], settings.spark_log_level)
-                    self._start_alerts()
-                if self._watched.registry_answers and lake.waits_for_registry(settings):
-                    heartbeat.nudge()
-            if settings.heartbeat_interval is not None and monotonic() >= next_beat:
-                next_beat = monotonic() + settings.heartbeat_interval.total_seconds()
-                heartbeat.beat()
-        heartbeat.close()
 
     def _start_alerts(self) -> None:
         settings, alerts = self._settings, self._alerts

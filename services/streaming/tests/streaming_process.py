@@ -56,10 +56,11 @@ class RegistryServer:
 
 
 class Service:
-    """The streaming service, one process after the other on the same folders."""
+    """The streaming service or a part of it, one process after the other on the same folders."""
 
-    def __init__(self, folder: Path, environment: dict[str, str]) -> None:
+    def __init__(self, folder: Path, environment: dict[str, str], command: str = "run") -> None:
         self._folder = folder
+        self._command = command
         self._starts = 0
         self._environment = {**os.environ, **environment, "PYTHONPATH": os.pathsep.join(sys.path)}
         self._process: subprocess.Popen[bytes] | None = None
@@ -69,12 +70,12 @@ class Service:
         self._starts += 1
         with self._log.open("wb") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-c", program, "run"], env=self._environment, stdout=log, stderr=log
+                [sys.executable, "-c", program, self._command], env=self._environment, stdout=log, stderr=log
             )
 
     @property
     def _log(self) -> Path:
-        return self._folder / f"streaming-{self._starts}.log"
+        return self._folder / f"{self._command}-{self._starts}.log"
 
     def said(self) -> str:
         """Return what the service has said since its start; an error if it has ended."""

@@ -105,7 +105,8 @@ class AlertTable:
         self._connection = psycopg.connect(
             limited(database_url),
             application_name="clickwatch streaming",
-            options="-c synchronous_commit=off -c timezone=UTC",
+            # Who stands still in a transaction holds up the other projectors, and loses it.
+            options="-c synchronous_commit=off -c timezone=UTC -c idle_in_transaction_session_timeout=10s",
         )
 
     def close(self) -> None:

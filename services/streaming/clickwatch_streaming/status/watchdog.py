@@ -27,6 +27,7 @@ from confluent_kafka import KafkaException
 from clickwatch_streaming.alerts.backlog import committed_offsets
 from clickwatch_streaming.alerts.table import projected_offsets
 from clickwatch_streaming.lake.folder import LakeFolder
+from clickwatch_streaming.parts import ALL_PARTS, Part
 from clickwatch_streaming.settings import Settings, Trigger
 from clickwatch_streaming.status.reporter import TopicEnds, unread
 
@@ -72,8 +73,9 @@ class Watchdog:
         failed: what the main thread is to end with; empty as long as no part stands still.
     """
 
-    def __init__(self, settings: Settings, watched: Watched) -> None:
-        """Look after `watched`."""
+    def __init__(self, settings: Settings, watched: Watched, parts: frozenset[Part] = ALL_PARTS) -> None:
+        """Look after `watched`, of which this process has `parts`."""
+        self._parts = parts
         self._settings = settings
         self._watched = watched
         self._lake = LakeFolder(settings.lake_dir)
@@ -103,28 +105,33 @@ class Watchdog:
 
     def _glimpses(self) -> dict[str, Glimpse]:
         settings, watched = self._settings, self._watched
-        ends, projected = self._kafka.answer(_ASK_SECONDS), self._postgres.answer(_ASK_SECONDS)
+        ends = self._kafka.answer(_ASK_SECONDS)
         no_kafka = "Kafka" if ends is None else None
-        no_server = no_kafka or ("PostgreSQL" if projected is None else None)
         events, windows = ends or ({}, {})
-        glimpses = {
-            "registry": Glimpse(
+        glimpses: dict[str, Glimpse] = {}
+        if self._parts & {Part.ALERTS, Part.LAKE}:
+            glimpses["registry"] = Glimpse(
                 watched.main_rounds,
                 1,
                 None if watched.registry_answers else "the schema registry",
                 settings.wait_timeout if watched.starts_query else timedelta(0),
-            ),
-            "status": Glimpse(watched.status_rounds, 1, no_server),
-            "projector": Glimpse(projected, unread(windows, projected or {}), no_server),
-        }
-        committed = committed_offsets(watched.alerts_checkpoint, settings.kafka_topic)
-        glimpses["alerts"] = Glimpse(
-            (watched.alert_starts, committed),
-            unread(events, committed),
-            no_kafka,
-            # In Real-Time Mode it says how far it has come once in an interval.
-            timedelta(0) if settings.trigger is Trigger.MICROBATCH else settings.checkpoint_interval,
-        )
+            )
+        if self._parts & {Part.LAKE, Part.PROJECTOR}:
+            projected = self._postgres.answer(_ASK_SECONDS)
+            no_server = no_kafka or ("PostgreSQL" if projected is None else None)
+            if Part.LAKE in self._parts:
+                glimpses["status"] = Glimpse(watched.status_rounds, 1, no_server)
+            if Part.PROJECTOR in self._parts:
+                glimpses["projector"] = Glimpse(projected, unread(windows, projected or {}), no_server)
+        if Part.ALERTS in self._parts:
+            committed = committed_offsets(watched.alerts_checkpoint, settings.kafka_topic)
+            glimpses["alerts"] = Glimpse(
+                (watched.alert_starts, committed),
+                unread(events, committed),
+                no_kafka,
+                # In Real-Time Mode it says how far it has come once in an interval.
+                timedelta(0) if settings.trigger is Trigger.MICROBATCH else settings.checkpoint_interval,
+            )
         if watched.lake_started:
             last = self._lake.last_batch()
             glimpses["lake"] = Glimpse(
