@@ -34,10 +34,11 @@ class EngineName(StrEnum):
 
 
 class Source(StrEnum):
-    """What a day is read from: its JSONL log, or the Parquet lake of the streaming service."""
+    """What a day is read from: its JSONL log, the lake of the streaming service, or what has the whole day."""
 
     JSONL = "jsonl"
     LAKE = "lake"
+    AUTO = "auto"
 
 
 class ReconciliationPolicy(StrEnum):

@@ -7,11 +7,18 @@ from clickwatch_service import UserError
 
 from clickwatch_batch.engines.duckdb_engine import DuckDBEngine
 from clickwatch_batch.engines.engine import DaySource, Engine
-from clickwatch_batch.input.lake import closed_until, find_lake_day
+from clickwatch_batch.input.lake import closed_until, find_lake_day, has_whole_day
 from clickwatch_batch.input.log_file import count_lines, find_log, frozen_copy, refuse_other_content
 from clickwatch_batch.input.storage import Location
 from clickwatch_batch.input.whole_day import why_lake_lacks, why_log_grows
 from clickwatch_batch.settings import EngineName, Settings, Source
+
+
+def source_of(day: date, settings: Settings) -> Source:
+    """Return what a day is read from; BATCH_SOURCE=auto is the lake where that has the whole day, else the log."""
+    if settings.batch_source is not Source.AUTO:
+        return settings.batch_source
+    return Source.LAKE if has_whole_day(settings.lake, day) else Source.JSONL
 
 
 def find_input(day: date, settings: Settings) -> Location:
@@ -20,7 +27,7 @@ def find_input(day: date, settings: Settings) -> Location:
     Raises:
         UserError: there is none, or it is no log.
     """
-    if settings.batch_source is Source.LAKE:
+    if source_of(day, settings) is Source.LAKE:
         return find_lake_day(settings.lake, day).place
     log = find_log(settings.logs, day)
     refuse_other_content(log)
@@ -33,7 +40,7 @@ def why_input_unfinished(day: date, settings: Settings, now: datetime) -> str | 
     Raises:
         UserError: there is no input.
     """
-    if settings.batch_source is Source.LAKE:
+    if source_of(day, settings) is Source.LAKE:
         return why_lake_lacks(day, now, settings.day_grace, closed_until(settings.lake))
     log = find_log(settings.logs, day)
     stamp = log.stamp()
@@ -53,7 +60,7 @@ def open_source(day: date, settings: Settings, frozen_in: Path | None = None) ->
     Raises:
         UserError: there is none, or it cannot be read.
     """
-    if settings.batch_source is Source.LAKE:
+    if source_of(day, settings) is Source.LAKE:
         return find_lake_day(settings.lake, day)
     log = find_log(settings.logs, day)
     return count_lines(log if frozen_in is None else frozen_copy(log, frozen_in))

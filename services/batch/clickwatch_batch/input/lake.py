@@ -7,12 +7,13 @@ listed before it and opens a file after it finds that file gone, and lists again
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from typing import TypeVar
 
 from clickwatch_service import UserError
 
 from clickwatch_batch.input.storage import Location
+from clickwatch_batch.input.whole_day import end_of
 
 LISTINGS = 5
 """How often a day of the lake is listed again when a file of it has gone while it was read."""
@@ -69,6 +70,13 @@ def find_lake_day(lake: Location, day: date) -> LakeDay:
             "write it, point LAKE_URL to the right lake, or analyse the log by BATCH_SOURCE=jsonl"
         )
     return LakeDay(folder, files)
+
+
+def has_whole_day(lake: Location, day: date) -> bool:
+    """Whether the lake has all of a day: it had begun before, it has events of the day, and has come to its end."""
+    until = closed_until(lake)
+    folders = [lake / "events" / f"event_date={one}" for one in (day - timedelta(days=1), day)]
+    return until is not None and until >= end_of(day) and all(_parquet_files(folder) for folder in folders)
 
 
 def closed_until(lake: Location) -> datetime | None:

@@ -14,7 +14,7 @@ import duckdb
 from clickwatch_service import UserError
 
 from clickwatch_batch.analyses.differences import Counted, Reconciliation, reconciled
-from clickwatch_batch.engines.choice import open_source
+from clickwatch_batch.engines.choice import open_source, source_of
 from clickwatch_batch.engines.duckdb_engine import DuckDBEngine, define_ids
 from clickwatch_batch.input.lake import LISTINGS, closed_until
 from clickwatch_batch.input.storage import Location
@@ -108,7 +108,7 @@ def _compared(day: date, results: Results, settings: Settings, spill_dir: Path) 
                 "give batch the WINDOW_DURATION and SLIDE_DURATION of the streaming service"
             )
         ((differing,),) = connection.execute("SELECT count(*) FROM counts WHERE lake_value <> batch_value").fetchall()
-        if differing and settings.batch_source is Source.JSONL:
+        if differing and source_of(day, settings) is Source.JSONL:
             _take_log(connection, day, settings, spill_dir)
             _run(connection, "reconcile_events")
         else:
