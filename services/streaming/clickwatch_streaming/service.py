@@ -239,6 +239,10 @@ class _Supervisor:
         """Know that a status was written."""
         self._watched.status_rounds += 1
 
+    def refused(self, windows: int) -> None:
+        """Count closed windows that the database did not take for the page."""
+        self._metrics.refused_windows += windows
+
     def run(self) -> None:
         self._learn_schemas()
         if Part.ALERTS in self._parts:

@@ -37,6 +37,7 @@ def all_of_it() -> ServiceMetrics:
     metrics = ServiceMetrics()
     metrics.found(STATUS, RECORD)
     metrics.queries["lake"] = QueryFigures(1.5, 100.0, 400.0, 5, 6000)
+    metrics.refused_windows = 2
     metrics.parts = lambda: {
         "lake": PartStanding(Standing.WAITS, 9, 60, 3, "Kafka"),
         "projector": PartStanding(Standing.WORKS, 0, 60, 0, None),
@@ -65,6 +66,7 @@ def test_the_last_status_and_the_lakes_last_record_are_told() -> None:
         "clickwatch_streaming_lake_late_events_total 2.0",
         'clickwatch_streaming_dead_letters_total{reason="bad_framing"} 3.0',
         "clickwatch_streaming_parked_messages 1.0",
+        "clickwatch_streaming_window_counts_refused_total 2.0",
         'clickwatch_streaming_part_in_trouble{part="lake"} 1.0',
         'clickwatch_streaming_part_in_trouble{part="projector"} 0.0',
         'clickwatch_streaming_query_state_bytes{query="lake"} 6000.0',

@@ -57,7 +57,7 @@ class Quiet:
     """A service that drains nothing, unless told, and whose parts all work."""
 
     def __init__(self, backlog: int = 0, troubles: Mapping[str, str] | None = None) -> None:
-        self._backlog, self._troubles, self.reports = backlog, troubles or {}, 0
+        self._backlog, self._troubles, self.reports, self.refusals = backlog, troubles or {}, 0, 0
 
     def backlog(self) -> int:
         return self._backlog
@@ -70,6 +70,9 @@ class Quiet:
 
     def reported(self) -> None:
         self.reports += 1
+
+    def refused(self, windows: int) -> None:
+        self.refusals += windows
 
 
 def rows(settings: Settings, query: str) -> list[tuple[object, ...]]:
@@ -207,6 +210,23 @@ def test_closed_windows_come_once_and_go_after_two_days(settings: Settings, repo
     restarted.close()
 
     assert rows(settings, kept) == expected
+
+
+def test_windows_that_the_database_refuses_are_counted_and_cost_only_themselves(settings: Settings) -> None:
+    with psycopg.connect(settings.database_url) as connection:
+        connection.execute("ALTER TABLE window_counts ADD CHECK (product_id <> 'product_2')")
+    start = CLOSED - timedelta(minutes=10)
+    complete(settings, record(0), *((f"product_{number}", start, 100 + number) for number in (1, 2, 3)))
+    service = Quiet()
+
+    with closing(StatusReporter(settings, service)) as reporter:
+        reporter.report(NOW, NEVER)
+
+    assert service.refusals == 1
+    assert rows(settings, "SELECT product_id FROM window_counts ORDER BY product_id") == [
+        ("product_1",),
+        ("product_3",),
+    ]
 
 
 def test_a_database_that_is_away_ends_nothing(settings: Settings) -> None:

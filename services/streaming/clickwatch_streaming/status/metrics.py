@@ -59,6 +59,7 @@ class ServiceMetrics(Collector):
         record: the lake's last record, None before the first batch.
         queries: per query the figures of its last batch.
         parts: returns how each part did when the watchdog last looked.
+        refused_windows: closed windows that the database did not take for the page.
     """
 
     def __init__(self) -> None:
@@ -68,6 +69,7 @@ class ServiceMetrics(Collector):
         self.record: BatchRecord | None = None
         self.queries: dict[str, QueryFigures] = {}
         self.parts: Callable[[], Mapping[str, PartStanding]] = dict
+        self.refused_windows = 0
 
     def found(self, status: StreamStatus, record: BatchRecord | None) -> None:
         """Take a new status, and the lake's record it is made of."""
@@ -82,6 +84,11 @@ class ServiceMetrics(Collector):
             yield from _of_lake(self.record)
         yield from _of_queries(dict(self.queries))
         yield from _of_parts(self.parts())
+        yield CounterMetricFamily(
+            "clickwatch_streaming_window_counts_refused",
+            "Closed windows that the database did not take for the page; they are in the lake",
+            self.refused_windows,
+        )
 
 
 def _of_status(status: StreamStatus) -> Iterator[Metric]:

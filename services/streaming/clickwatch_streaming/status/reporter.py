@@ -52,6 +52,10 @@ class Service(Protocol):
         """Know that a status was written."""
         ...
 
+    def refused(self, windows: int) -> None:
+        """Count closed windows that the database did not take for the page."""
+        ...
+
 
 _EVERY_SECONDS = 1.0
 _RATE_OVER_SECONDS = 5.0
@@ -193,6 +197,7 @@ class StatusReporter:
                     refused = self._tables.save_windows(WindowCount(*row) for row in rows)
                     if refused:
                         # They stay in the lake; only the page lacks them.
+                        self._service.refused(len(refused))
                         log.warning("window_counts_refused", windows=len(refused), reason=refused[0].reason)
         if not stop.is_set():
             self._tables.forget_windows(oldest)
