@@ -12,7 +12,8 @@ from pathlib import Path
 
 FOLDER = Path("/data")
 PASSWORDS = (
-    *("clickwatch", "clickwatch_streaming", "clickwatch_batch", "clickwatch_reader", "clickwatch_privacy"),
+    *("clickwatch", "clickwatch_streaming", "clickwatch_batch", "clickwatch_reader"),
+    *("clickwatch_privacy", "clickwatch_notifier"),
     *("airflow", "airflow_admin", "dashboard_admin"),
 )
 PASSFILES = {
@@ -20,6 +21,7 @@ PASSFILES = {
     "streaming": ("clickwatch_streaming",),
     "batch": ("clickwatch_batch",),
     "dashboard": ("clickwatch_reader",),
+    "notifier": ("clickwatch_notifier",),
     "airflow": ("airflow", "clickwatch_batch"),
 }
 AIRFLOW = ("fernet_key", "jwt_secret", "secret_key")

@@ -26,7 +26,7 @@ from pydantic import BeforeValidator
 from pydantic_settings import NoDecode
 
 OWNER, STREAMING = "clickwatch", "clickwatch_streaming"
-_ROLES = (OWNER, STREAMING, "clickwatch_batch", "clickwatch_reader", "clickwatch_privacy")
+_ROLES = (OWNER, STREAMING, "clickwatch_batch", "clickwatch_reader", "clickwatch_privacy", "clickwatch_notifier")
 
 
 def _words(value: object) -> object:

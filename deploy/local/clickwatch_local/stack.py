@@ -24,7 +24,7 @@ from clickwatch_local.settings import Settings
 from clickwatch_local.state import Part, State, write_state
 
 OWNER, STREAMING, BATCH, READER = "clickwatch", "clickwatch_streaming", "clickwatch_batch", "clickwatch_reader"
-PRIVACY = "clickwatch_privacy"
+PRIVACY, NOTIFIER = "clickwatch_privacy", "clickwatch_notifier"
 _LIVED_SECONDS = 30
 
 
@@ -54,7 +54,7 @@ class Stack:
         self._revived: set[str] = set()
         self._started_at = datetime.now(UTC)
         self._page: str | None = None
-        for role in (OWNER, STREAMING, BATCH, READER, PRIVACY, *((AIRFLOW,) if ports.airflow else ())):
+        for role in (OWNER, STREAMING, BATCH, READER, PRIVACY, NOTIFIER, *((AIRFLOW,) if ports.airflow else ())):
             password(places.passwords, role)
         places.data.mkdir(exist_ok=True)
 

@@ -19,7 +19,13 @@ from tenacity import Retrying, retry_if_result, stop_after_delay, wait_fixed
 NAME = "clickstream_daily_batch"
 DAG = f"/api/v2/dags/{NAME}"
 DAYS = [f"2025-06-0{number}" for number in range(1, 7)]
-LOGIN_ROLES = ("clickwatch_streaming", "clickwatch_batch", "clickwatch_reader", "clickwatch_privacy")
+LOGIN_ROLES = (
+    "clickwatch_streaming",
+    "clickwatch_batch",
+    "clickwatch_reader",
+    "clickwatch_privacy",
+    "clickwatch_notifier",
+)
 TABLES = ("daily_summary", "user_segments", "product_performance", "category_conversion")
 IMPATIENT = {
     "DAG_RETRY_DELAY": "1 s",

@@ -7,7 +7,13 @@ from clickwatch_service import UserError
 from psycopg import Connection, sql
 from psycopg.errors import InsufficientPrivilege
 
-LOGIN_ROLES = ("clickwatch_streaming", "clickwatch_batch", "clickwatch_reader", "clickwatch_privacy")
+LOGIN_ROLES = (
+    "clickwatch_streaming",
+    "clickwatch_batch",
+    "clickwatch_reader",
+    "clickwatch_privacy",
+    "clickwatch_notifier",
+)
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,7 @@ def test_history_lists_revisions_oldest_first_without_a_database() -> None:
         "0006",
         "0007",
         "0008",
+        "0009",
     ]
 
 

@@ -8,7 +8,13 @@ import pytest
 from migration_runs import downgrade, migrate, upgrade
 from sqlalchemy.engine import make_url
 
-ROLES = ("clickwatch_streaming", "clickwatch_batch", "clickwatch_reader", "clickwatch_privacy")
+ROLES = (
+    "clickwatch_streaming",
+    "clickwatch_batch",
+    "clickwatch_reader",
+    "clickwatch_privacy",
+    "clickwatch_notifier",
+)
 DAILY_TABLES = (
     "daily_summary",
     "user_segments",
@@ -21,6 +27,12 @@ DAILY_TABLES = (
 ALERT_TABLES = ("flash_sale_alerts", "stream_offsets")
 STATUS_TABLES = ("stream_status", "stream_dead_letters", "stream_schemas", "window_counts")
 SPEED_TABLES = ALERT_TABLES + STATUS_TABLES
+NOTICE_TABLES = (
+    "notification_channels",
+    "notification_messages",
+    "notification_deliveries",
+    "notification_snoozes",
+)
 CATALOG_TABLES = ("lake.iceberg_tables", "lake.iceberg_namespace_properties")
 LAKE_TABLES = (*CATALOG_TABLES, "lake.batches")
 PASSWORD = "a password, with 'quotes' and ümlauts"
@@ -64,7 +76,7 @@ def updatable_columns(connection: psycopg.Connection, table: str) -> set[str]:
 
 def test_the_reader_reads_every_table_and_writes_none(migrated_url: str) -> None:
     with connect(migrated_url, "clickwatch_reader") as reader:
-        for table in DAILY_TABLES + SPEED_TABLES + LAKE_TABLES:
+        for table in DAILY_TABLES + SPEED_TABLES + NOTICE_TABLES + LAKE_TABLES + ("alert_outbox",):
             assert privileges(reader, table) == {"SELECT"}
         with pytest.raises(psycopg.errors.InsufficientPrivilege):
             reader.execute("DELETE FROM daily_summary")
@@ -76,7 +88,8 @@ def test_streaming_keeps_alerts_replaces_its_status_and_touches_no_daily_table(m
             assert privileges(streaming, table) == {"SELECT", "INSERT", "UPDATE"}
         for table in STATUS_TABLES:
             assert privileges(streaming, table) == {"SELECT", "INSERT", "UPDATE", "DELETE"}
-        for table in DAILY_TABLES:
+        assert privileges(streaming, "alert_outbox") == {"INSERT"}
+        for table in DAILY_TABLES + NOTICE_TABLES:
             assert privileges(streaming, table) == set()
         with pytest.raises(psycopg.errors.InsufficientPrivilege):
             streaming.execute("INSERT INTO user_segments VALUES ('2025-06-01', 'user_1', 'buyer')")
@@ -95,6 +108,16 @@ def test_privacy_touches_the_one_table_that_names_users(migrated_url: str) -> No
         for table in DAILY_TABLES + SPEED_TABLES:
             expected = {"SELECT", "UPDATE", "DELETE"} if table == "user_segments" else set()
             assert privileges(privacy, table) == expected
+
+
+def test_the_notifier_keeps_deliveries_and_changes_no_alert(migrated_url: str) -> None:
+    with connect(migrated_url, "clickwatch_notifier") as notifier:
+        for table in NOTICE_TABLES:
+            assert privileges(notifier, table) == {"SELECT", "INSERT", "UPDATE", "DELETE"}
+        assert privileges(notifier, "alert_outbox") == {"SELECT", "DELETE"}
+        assert updatable_columns(notifier, "alert_outbox") == {"planned_at"}
+        for table in DAILY_TABLES + SPEED_TABLES:
+            assert privileges(notifier, table) == set()
 
 
 def test_streaming_commits_to_the_lake_and_never_drops_a_table_or_changes_a_batch(migrated_url: str) -> None:
@@ -130,7 +153,7 @@ def test_batch_and_readers_only_read_the_lake(migrated_url: str) -> None:
 def test_only_batch_makes_temporary_tables_and_nobody_makes_others(migrated_url: str) -> None:
     with connect(migrated_url, "clickwatch_batch") as batch:
         batch.execute("CREATE TEMPORARY TABLE staged (user_id text)")
-    for role in ("clickwatch_streaming", "clickwatch_reader", "clickwatch_privacy"):
+    for role in ("clickwatch_streaming", "clickwatch_reader", "clickwatch_privacy", "clickwatch_notifier"):
         with connect(migrated_url, role) as other, pytest.raises(psycopg.errors.InsufficientPrivilege):
             other.execute("CREATE TEMPORARY TABLE staged (user_id text)")
     for role in ROLES:

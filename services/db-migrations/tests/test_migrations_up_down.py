@@ -9,7 +9,13 @@ from migration_runs import catalogue, downgrade, migrate, roles, upgrade
 from psycopg import sql
 from sqlalchemy.engine import make_url
 
-SERVICE_ROLES = {"clickwatch_streaming", "clickwatch_batch", "clickwatch_reader", "clickwatch_privacy"}
+SERVICE_ROLES = {
+    "clickwatch_streaming",
+    "clickwatch_batch",
+    "clickwatch_reader",
+    "clickwatch_privacy",
+    "clickwatch_notifier",
+}
 
 # The spec's serving layer, column by column, and what stands beside it.
 COLUMNS = {
@@ -30,6 +36,12 @@ COLUMNS = {
     "stream_dead_letters": "topic reason messages",
     "stream_schemas": "topic schema_id version messages last_seen",
     "window_counts": "window_start product_id window_end product_category views carts purchases",
+    "alert_outbox": "id product_id window_start window_end product_category views purchases status_before status"
+    " changed_at planned_at",
+    "notification_channels": "channel first_seen",
+    "notification_messages": "id channel key kind state attempts next_attempt last_error made_at ended_at",
+    "notification_deliveries": "outbox_id channel state message_id planned_at",
+    "notification_snoozes": "id product_id snoozed_from snoozed_until who",
     "iceberg_tables": "catalog_name table_namespace table_name metadata_location previous_metadata_location"
     " iceberg_type",
     "iceberg_namespace_properties": "catalog_name namespace property_key property_value",
@@ -94,7 +106,7 @@ def test_two_upgrades_at_once_are_one_after_the_other(database_url: str) -> None
         done = list(pool.map(lambda _: migrate(database_url, "upgrade"), range(2)))
 
     assert [each.returncode for each in done] == [0, 0], [each.stderr for each in done]
-    assert migrate(database_url, "current").stdout.strip() == "0008"
+    assert migrate(database_url, "current").stdout.strip() == "0009"
 
 
 def test_downgrade_drops_the_roles_it_created(database_url: str) -> None:
@@ -144,6 +156,9 @@ def test_downgrade_keeps_roles_that_another_database_uses(database_url: str) -> 
         "window_counts VALUES (now(), 'p', now() + interval '10 min', 'gaming', -1, 0, 0)",
         "stream_offsets VALUES ('projector', 'alerts', -1, 0)",
         "lake.batches VALUES ('query', -1, '{}', '{}')",
+        "alert_outbox VALUES (DEFAULT, 'p', now(), now() + interval '1 min', 'toys', 1, 1, 'active', 'active', now())",
+        "alert_outbox VALUES (DEFAULT, 'p', now(), now() + interval '10 min', 'gaming', 1, 1, NULL, 'over', now())",
+        "alert_outbox VALUES (DEFAULT, 'p', now(), now(), 'gaming', 1, 1, NULL, 'active', now())",
     ],
 )
 def test_tables_refuse_what_cannot_be(database_url: str, row: str) -> None:

@@ -151,7 +151,10 @@ def test_records_in_two_transactions_leave_what_they_leave_in_one(so_far: list[t
 def test_a_batch_tells_each_state_an_alert_passed_through() -> None:
     outcome = projected([counts(101, 0), counts(102, 0), counts(103, 5)], {}, THRESHOLDS, None, NOW)
 
-    assert [change.status for change in outcome.changes] == [Status.ACTIVE, Status.RETRACTED]
+    assert [(change.before, change.alert.status) for change in outcome.changes] == [
+        (None, Status.ACTIVE),
+        (Status.ACTIVE, Status.RETRACTED),
+    ]
     assert [(row.views, row.status) for row in outcome.rows] == [(103, Status.RETRACTED)]
 
 

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from clickwatch_service.standing import PartStanding, Standing
-from clickwatch_streaming.alerts.alert import Alert, Status
+from clickwatch_streaming.alerts.alert import Alert, AlertChange, Status
 from clickwatch_streaming.alerts.metrics import ProjectorMetrics
 from clickwatch_streaming.lake.record import BatchRecord, Counts
 from clickwatch_streaming.status.metrics import QueryFigures, ServiceMetrics
@@ -80,7 +80,7 @@ def test_what_became_visible_counts_by_the_age_of_its_newest_event() -> None:
     new = Alert("product_1", "laptops", 0, 600_000, 101, 0, Status.ACTIVE, NOW, NOW)
     at_ms = int(NOW_SECONDS * 1000)
 
-    metrics.committed([at_ms - 80, at_ms - 400], [new], NOW_SECONDS)
+    metrics.committed([at_ms - 80, at_ms - 400], [AlertChange(None, new)], NOW_SECONDS)
     metrics.retried()
 
     text = said(metrics)

@@ -52,6 +52,12 @@ class Database:
                 "SELECT product_id, status, views, purchases FROM flash_sale_alerts ORDER BY product_id, window_start"
             ).fetchall()
 
+    def outbox(self) -> list[tuple[str, str | None, str, int, int]]:
+        with psycopg.connect(self.url) as connection:
+            return connection.execute(
+                "SELECT product_id, status_before, status, views, purchases FROM alert_outbox ORDER BY id"
+            ).fetchall()
+
     def next_offsets(self) -> dict[int, int]:
         with psycopg.connect(self.url) as connection:
             return dict(connection.execute("SELECT partition, next_offset FROM stream_offsets").fetchall())
@@ -143,6 +149,25 @@ def test_records_that_are_in_the_table_already_change_nothing(database: Database
     assert database.alerts() == [("a", "confirmed", 101, 0)]
 
 
+def test_each_change_of_state_is_in_the_outbox_once_and_growing_counts_are_not(
+    database: Database, table: AlertTable
+) -> None:
+    values = (hot("a", 101, 0), hot("b", 150, 4), hot("a", 130, 1), hot("a", 131, 5), hot("a", 140, 6, closed=True))
+    project_batch(table, read(*values), THRESHOLDS, NOW)
+    project_batch(table, read(*values), THRESHOLDS, NOW)
+    project_batch(table, read(hot("b", 170, 4, closed=True), first_offset=5), THRESHOLDS, NOW)
+
+    assert database.outbox() == [
+        ("a", None, "active", 101, 0),
+        ("b", None, "active", 150, 4),
+        ("a", "active", "retracted", 131, 5),
+        ("b", "active", "confirmed", 170, 4),
+    ]
+    with psycopg.connect(database.url) as connection:
+        told = connection.execute("SELECT DISTINCT window_start, window_end, changed_at, planned_at FROM alert_outbox")
+        assert told.fetchall() == [(NOW - timedelta(minutes=3), NOW + timedelta(minutes=7), NOW, None)]
+
+
 def test_when_a_window_was_closed_is_remembered(database: Database, table: AlertTable) -> None:
     project_batch(table, read(hot("a", 7, 0, closed=True)), THRESHOLDS, NOW)
 
@@ -172,6 +197,7 @@ def test_nothing_is_written_when_the_transaction_fails(database: Database, table
         project_batch(table, read(hot("a", 101, 0)), THRESHOLDS, NOW)
 
     assert database.alerts() == []
+    assert database.outbox() == []
 
 
 class Running:
@@ -229,6 +255,7 @@ def test_a_projector_goes_on_where_another_ended(kafka_bootstrap: str, topic: st
     second.end()
 
     assert [line.split()[1] for line in first.lines + second.lines] == [Status.ACTIVE, Status.CONFIRMED]
+    assert [change[1:3] for change in database.outbox()] == [(None, "active"), ("active", "confirmed")]
     assert database.alerts() == [("a", "confirmed", 120, 1)]
     assert database.next_offsets() == {0: 2}
 

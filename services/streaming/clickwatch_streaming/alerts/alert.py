@@ -62,6 +62,19 @@ class Alert:
     updated_at: datetime
 
 
+@dataclass(frozen=True)
+class AlertChange:
+    """An alert that came into another state: a line on the console, and a row of `alert_outbox`.
+
+    Attributes:
+        before: the state it left; None where the alert is new.
+        alert: as it is with the change.
+    """
+
+    before: Status | None
+    alert: Alert
+
+
 def alert_after(
     alert: Alert | None, window: HotWindow, thresholds: Thresholds, closed_until_ms: int | None, now: datetime
 ) -> Alert | None:

@@ -6,7 +6,7 @@ from prometheus_client import Counter, Histogram
 from prometheus_client.core import Metric
 from prometheus_client.registry import Collector
 
-from clickwatch_streaming.alerts.alert import Alert, Status
+from clickwatch_streaming.alerts.alert import AlertChange, Status
 
 _SECONDS = (0.01, 0.025, 0.05, 0.075, 0.1, 0.15, 0.25, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0, 300.0)
 
@@ -42,13 +42,13 @@ class ProjectorMetrics(Collector):
         for status in Status:
             self._changes.labels(status.value)
 
-    def committed(self, newest_kafka_timestamps_ms: Iterable[int], changes: Iterable[Alert], now: float) -> None:
+    def committed(self, newest_kafka_timestamps_ms: Iterable[int], changes: Iterable[AlertChange], now: float) -> None:
         """Count what has just become visible, at `now` in seconds since 1970; see `projector.Outcome`."""
         for newest_ms in newest_kafka_timestamps_ms:
             # Clocks of two machines may differ.
             self._seconds.observe(max(0.0, now - newest_ms / 1000))
-        for alert in changes:
-            self._changes.labels(alert.status.value).inc()
+        for change in changes:
+            self._changes.labels(change.alert.status.value).inc()
 
     def retried(self) -> None:
         """Count another attempt."""

@@ -1,4 +1,4 @@
-"""Turns the topic of hot windows into rows of `flash_sale_alerts` and lines on the console.
+"""Turns the topic of hot windows into rows of `flash_sale_alerts` and `alert_outbox`, and lines on the console.
 
 The topic is read from the offsets in the database, and rows and offsets change in one transaction:
 whatever is killed when, each record counts once.
@@ -20,7 +20,7 @@ from clickwatch_events.registry import Registry, RegistryUnavailable
 from clickwatch_service.shown import shown
 from confluent_kafka import KafkaException
 
-from clickwatch_streaming.alerts.alert import Alert, Thresholds, alert_after
+from clickwatch_streaming.alerts.alert import Alert, AlertChange, Thresholds, alert_after
 from clickwatch_streaming.alerts.metrics import ProjectorMetrics
 from clickwatch_streaming.alerts.refused_records import pass_over, store_all
 from clickwatch_streaming.alerts.table import AlertTable, Key
@@ -44,13 +44,13 @@ class Outcome:
 
     Attributes:
         rows: alerts to save, one for each product and window.
-        changes: alerts in each new state they passed through, in order.
+        changes: each new state that alerts passed through, in order.
         newest_kafka_timestamps_ms: of each record that changed a row, where it says so: what is new by it.
         closed_until_ms: the latest end among closed windows, with this batch; None before the first.
     """
 
     rows: list[Alert]
-    changes: list[Alert]
+    changes: list[AlertChange]
     newest_kafka_timestamps_ms: list[int]
     closed_until_ms: int | None
 
@@ -65,7 +65,7 @@ def projected(
     """What records in their order make of the alerts there are."""
     after = dict(alerts)
     touched: dict[Key, None] = {}
-    changes: list[Alert] = []
+    changes: list[AlertChange] = []
     newest_ms: list[int] = []
     for window in windows:
         key = (window.product_id, window.window_start_ms)
@@ -77,7 +77,7 @@ def projected(
             if window.newest_kafka_timestamp_ms is not None:
                 newest_ms.append(window.newest_kafka_timestamp_ms)
             if before is None or before.status is not alert.status:
-                changes.append(alert)
+                changes.append(AlertChange(None if before is None else before.status, alert))
         if window.closed:
             closed_until_ms = max(closed_until_ms or window.window_end_ms, window.window_end_ms)
     return Outcome([after[key] for key in touched], changes, newest_ms, closed_until_ms)
@@ -102,6 +102,7 @@ def project_batch(table: AlertTable, batch: Sequence[WindowRecord], thresholds: 
         alerts = table.alerts({(window.product_id, window.window_start_ms) for window in windows})
         outcome = projected(windows, alerts, thresholds, closed_until_ms, now)
         table.save(outcome.rows)
+        table.announce(outcome.changes)
         table.move_on({one.record.partition: one.record.offset + 1 for one in fresh}, outcome.closed_until_ms)
     return outcome
 
@@ -130,8 +131,8 @@ def project(
         nonlocal failures
         failures = 0
         metrics.committed(outcome.newest_kafka_timestamps_ms, outcome.changes, time())
-        for alert in outcome.changes:
-            say(console_line(alert))
+        for change in outcome.changes:
+            say(console_line(change.alert))
 
     while not stop.is_set():
         try:

@@ -1,4 +1,4 @@
-"""Table `flash_sale_alerts`, and how far the projector has come, in one transaction.
+"""Tables `flash_sale_alerts` and `alert_outbox`, and how far the projector has come, in one transaction.
 
 The session runs with `synchronous_commit = off`: a crash of the database may lose its last
 transactions, but never a part of one. Offsets are lost together with the rows they belong to, so
@@ -14,7 +14,7 @@ import psycopg
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg.rows import tuple_row
 
-from clickwatch_streaming.alerts.alert import Alert, Status
+from clickwatch_streaming.alerts.alert import Alert, AlertChange, Status
 
 CONSUMER = "flash_sale_alerts"
 _LIMITS = {
@@ -73,6 +73,17 @@ _SAVE = """
            purchases = excluded.purchases,
            status = excluded.status,
            updated_at = excluded.updated_at
+"""
+_ANNOUNCE = """
+    INSERT INTO alert_outbox (
+           product_id, window_start, window_end, product_category, views, purchases, status_before, status, changed_at)
+    SELECT product, window_start, window_end, category, views, purchases, status_before, status, changed_at
+      FROM unnest(%(products)s::text[], %(starts)s::timestamptz[], %(ends)s::timestamptz[], %(categories)s::text[],
+                  %(views)s::bigint[], %(purchases)s::bigint[], %(before)s::text[], %(statuses)s::text[],
+                  %(changed)s::timestamptz[])
+           WITH ORDINALITY AS change (product, window_start, window_end, category, views, purchases,
+                                      status_before, status, changed_at, place)
+     ORDER BY place
 """
 
 
@@ -193,6 +204,27 @@ class AlertTable:
                 "statuses": [str(a.status) for a in rows],
                 "detected": [a.detected_at for a in rows],
                 "updated": [a.updated_at for a in rows],
+            },
+        )
+
+    def announce(self, changes: Iterable[AlertChange]) -> None:
+        """Add changes of state to the outbox, in their order, for whoever tells people."""
+        rows = list(changes)
+        if not rows:
+            return
+        alerts = [one.alert for one in rows]
+        self._connection.execute(
+            _ANNOUNCE,
+            {
+                "products": [a.product_id for a in alerts],
+                "starts": [_time(a.window_start_ms) for a in alerts],
+                "ends": [_time(a.window_end_ms) for a in alerts],
+                "categories": [a.product_category for a in alerts],
+                "views": [a.views for a in alerts],
+                "purchases": [a.purchases for a in alerts],
+                "before": [None if one.before is None else str(one.before) for one in rows],
+                "statuses": [str(a.status) for a in alerts],
+                "changed": [a.updated_at for a in alerts],
             },
         )
 
