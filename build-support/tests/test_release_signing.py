@@ -1,4 +1,4 @@
-"""What `./pants release publish --sign` asks of docker and cosign, for which stand-ins write down how they are called."""
+"""What `./pants release publish --sign` asks of docker and cosign. Stand-ins for both write down their calls."""
 
 import subprocess
 import sys
