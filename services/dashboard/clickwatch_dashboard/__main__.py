@@ -16,7 +16,7 @@ from clickwatch_service.metrics import served_metrics
 
 from clickwatch_dashboard.application import application
 from clickwatch_dashboard.settings import Settings
-from clickwatch_dashboard.users import add_user
+from clickwatch_dashboard.users import Role, add_user
 
 app = typer.Typer(help="What happens in the shop, on pages and as JSON.", no_args_is_help=True)
 
@@ -43,7 +43,7 @@ def run() -> None:
         structlog.get_logger().info(
             "dashboard listening",
             address=f"http://{settings.dashboard_host}:{settings.dashboard_port}",
-            login=settings.dashboard_users_file is not None,
+            login=web.state.sessions is not None,
         )
         config = uvicorn.Config(
             web,
@@ -68,10 +68,11 @@ def add(
     password: Annotated[
         str, typer.Option(prompt=True, hide_input=True, confirmation_prompt=True, envvar="DASHBOARD_NEW_PASSWORD")
     ],
+    role: Annotated[Role, typer.Option(help="act: may also change what people are told.")] = Role.LOOK,
 ) -> None:
-    """Let someone in, or give someone a new password; takes effect at the next start."""
-    add_user(file, name, password)
-    print(f"{name} may log in after the next start")
+    """Let someone in, or give someone a new password and role; takes effect at the next start."""
+    add_user(file, name, password, role)
+    print(f"{name} may log in after the next start, and {role}")
 
 
 @app.command()

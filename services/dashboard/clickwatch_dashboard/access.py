@@ -4,15 +4,20 @@ from dataclasses import dataclass
 from time import time
 from urllib.parse import quote, urlsplit
 
+from fastapi import HTTPException, Request
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import HTTPConnection
 from starlette.responses import JSONResponse, RedirectResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from clickwatch_dashboard.users import Sessions
+from clickwatch_dashboard.sessions import Sessions
+from clickwatch_dashboard.users import Role, User
 
 COOKIE = "clickwatch_session"
+ANYONE = User("local", Role.ACT)
+"""Who asks where no login is: whoever sits at this machine."""
 _OPEN = ("/login", "/static/", "/health")
+_SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
 _HEADERS = {
     # Nothing from elsewhere, nothing inline, and no other site may frame us.
@@ -51,13 +56,19 @@ class Access:
             await self._refuse(scope, receive, send, 421, "this dashboard answers to localhost alone")
         elif scope["type"] == "websocket" and not _same_origin(headers):
             await self._refuse(scope, receive, send, 403, "another site's page may not listen")
-        elif self.sessions is not None and self._user(scope) is None and not scope["path"].startswith(_OPEN):
-            await self._ask_for_login(scope, receive, send)
+        elif scope["type"] == "http" and scope["method"] not in _SAFE_METHODS and not _same_origin(headers):
+            await self._refuse(scope, receive, send, 403, "another site's page may not change anything here")
         else:
+            user = self._user(scope)
+            if user is None and not scope["path"].startswith(_OPEN):
+                await self._ask_for_login(scope, receive, send)
+                return
+            scope.setdefault("state", {})["user"] = user
             await self.app(scope, receive, _with_headers(send))
 
-    def _user(self, scope: Scope) -> str | None:
-        assert self.sessions is not None
+    def _user(self, scope: Scope) -> User | None:
+        if self.sessions is None:
+            return ANYONE
         token = HTTPConnection(scope).cookies.get(COOKIE)
         return None if token is None else self.sessions.user(token, time())
 
@@ -77,6 +88,18 @@ class Access:
             await send({"type": "websocket.close", "code": 1008, "reason": why})
         else:
             await JSONResponse({"detail": why}, status)(scope, receive, _with_headers(send))
+
+
+def require_act(request: Request) -> User:
+    """Return who asks, if the user may change something; a dependency of the routes that do.
+
+    Raises:
+        HTTPException: 403, the user may only look.
+    """
+    user: User = request.state.user
+    if not user.may_act:
+        raise HTTPException(403, f"{user.name} may look, not act: ask for the role act")
+    return user
 
 
 def _same_origin(headers: Headers) -> bool:

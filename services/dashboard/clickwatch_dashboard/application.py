@@ -18,8 +18,10 @@ from clickwatch_dashboard.access import Access
 from clickwatch_dashboard.database import Database
 from clickwatch_dashboard.live import Live, explained
 from clickwatch_dashboard.metrics import DashboardMetrics, Measured
+from clickwatch_dashboard.sessions import Sessions
 from clickwatch_dashboard.settings import Settings
-from clickwatch_dashboard.users import Sessions, read_users
+from clickwatch_dashboard.single_sign_on import SingleSignOn
+from clickwatch_dashboard.users import read_users
 
 _FOLDER = Path(__file__).parent
 _TRY_AGAIN = 1013
@@ -43,7 +45,10 @@ def application(settings: Settings) -> FastAPI:
     """
     settings.require_login_beyond_loopback()
     users = None if settings.dashboard_users_file is None else read_users(settings.dashboard_users_file)
-    sessions = None if users is None else Sessions(secrets.token_bytes(32), settings.dashboard_session_hours * 3600)
+    provider = settings.provider
+    single_sign_on = None if provider is None else SingleSignOn(provider)
+    has_login = users is not None or single_sign_on is not None
+    sessions = Sessions(secrets.token_bytes(32), settings.dashboard_session_hours * 3600) if has_login else None
     database = Database(settings.database_url, settings.dashboard_connections)
     live = Live(database)
     metrics = DashboardMetrics(live)
@@ -71,7 +76,7 @@ def application(settings: Settings) -> FastAPI:
         lifespan=lifespan,
     )
     app.state.settings, app.state.database, app.state.live = settings, database, live
-    app.state.users, app.state.sessions = users, sessions
+    app.state.users, app.state.sessions, app.state.single_sign_on = users, sessions, single_sign_on
     app.state.metrics = metrics
     app.include_router(api.router)
     app.include_router(pages.router)

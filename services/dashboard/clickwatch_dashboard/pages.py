@@ -10,12 +10,17 @@ from fastapi.responses import HTMLResponse, RedirectResponse
 from fastapi.templating import Jinja2Templates
 
 from clickwatch_dashboard.access import COOKIE
-from clickwatch_dashboard.users import Sessions, Users
+from clickwatch_dashboard.sessions import Sessions
+from clickwatch_dashboard.single_sign_on import LoginFailed, SingleSignOn
+from clickwatch_dashboard.users import User, Users
 
 _FOLDER = Path(__file__).parent
 _MOST_FORM_BYTES = 10_000
 _GUESSES_AT_ONCE = asyncio.Semaphore(2)
 """A password costs memory and time to check; more than this wait."""
+
+_LOGIN_COOKIE = "clickwatch_login"
+_LOGIN_SECONDS = 600
 
 templates = Jinja2Templates(_FOLDER / "pages")
 router = APIRouter(include_in_schema=False)
@@ -38,6 +43,7 @@ def _shell(name: str, title: str) -> None:
             "page": name,
             "pages": [(path, *entry) for path, entry in PAGES.items()],
             "has_login": request.app.state.sessions is not None,
+            "may_act": request.state.user.may_act,
         }
         return templates.TemplateResponse(request, f"{name}.html", context, headers={"Cache-Control": "no-cache"})
 
@@ -69,19 +75,74 @@ async def log_in(request: Request) -> Response:
     fields = parse_qs(body.decode("utf-8", "replace"))
     name, password, wanted = (fields.get(field, [""])[0] for field in ("name", "password", "next"))
     async with _GUESSES_AT_ONCE:
-        is_right = await asyncio.to_thread(users.has, name, password)
-    if not is_right:
+        user = await asyncio.to_thread(users.with_password, name, password)
+    if user is None:
         return _form(request, wanted, "This name and password do not belong together.", name, 401)
+    return _let_in(request, sessions, user, wanted)
+
+
+@router.get("/login/sso")
+async def log_in_elsewhere(request: Request) -> Response:
+    """Send the browser to the provider, with what it must bring back sealed in a cookie."""
+    provider: SingleSignOn | None = request.app.state.single_sign_on
+    sessions: Sessions | None = request.app.state.sessions
+    if provider is None or sessions is None:
+        return RedirectResponse("/login", 303)
+    try:
+        begun = await provider.begin()
+    except LoginFailed as error:
+        return _form(request, "/", str(error), status=503)
+    claims = {"state": begun.state, "nonce": begun.nonce, "verifier": begun.verifier}
+    claims["next"] = _ours(request.query_params.get("next", "/"))
+    response = RedirectResponse(begun.address, 303)
+    sealed = sessions.sealed("login", claims, time() + _LOGIN_SECONDS)
+    # Lax, since the provider sends the browser back by a link.
+    response.set_cookie(
+        _LOGIN_COOKIE,
+        sealed,
+        max_age=_LOGIN_SECONDS,
+        path="/login",
+        httponly=True,
+        samesite="lax",
+        secure=_tls(request),
+    )
+    return response
+
+
+@router.get("/login/sso/done")
+async def come_back(request: Request) -> Response:
+    """Take what the provider says of the browser's user: a session, or the form with the reason."""
+    provider: SingleSignOn | None = request.app.state.single_sign_on
+    sessions: Sessions | None = request.app.state.sessions
+    if provider is None or sessions is None:
+        return RedirectResponse("/login", 303)
+    begun = sessions.opened("login", request.cookies.get(_LOGIN_COOKIE, ""), time())
+    if begun is None or request.query_params.get("state") != begun["state"]:
+        return _form(request, "/", "This login was not begun here, or took too long. Begin again.", status=400)
+    try:
+        user = await provider.finish(request.query_params, str(begun["nonce"]), str(begun["verifier"]), time())
+    except LoginFailed as error:
+        return _form(request, str(begun["next"]), str(error), status=403)
+    response = _let_in(request, sessions, user, str(begun["next"]))
+    response.delete_cookie(_LOGIN_COOKIE, path="/login")
+    return response
+
+
+def _let_in(request: Request, sessions: Sessions, user: User, wanted: str) -> Response:
     response = RedirectResponse(_ours(wanted), 303)
     response.set_cookie(
         COOKIE,
-        sessions.token(name, time()),
+        sessions.token(user, time()),
         max_age=int(sessions.seconds),
         httponly=True,
         samesite="lax",
-        secure=request.url.scheme == "https",
+        secure=_tls(request),
     )
     return response
+
+
+def _tls(request: Request) -> bool:
+    return request.url.scheme == "https" or request.app.state.settings.is_behind_tls
 
 
 @router.post("/logout")
@@ -93,7 +154,15 @@ def log_out() -> Response:
 
 
 def _form(request: Request, wanted: str, problem: str = "", name: str = "", status: int = 200) -> Response:
-    context = {"title": "Log in", "next": _ours(wanted), "problem": problem, "name": name}
+    state = request.app.state
+    context = {
+        "title": "Log in",
+        "next": _ours(wanted),
+        "problem": problem,
+        "name": name,
+        "has_passwords": state.users is not None,
+        "has_single_sign_on": state.single_sign_on is not None,
+    }
     return templates.TemplateResponse(request, "login.html", context, status)
 
 

@@ -1,4 +1,4 @@
-"""Who may look: a file of names and hashed passwords, and the session cookie."""
+"""Who may look and act: a file of names, roles and hashed passwords."""
 
 import base64
 import hashlib
@@ -7,6 +7,7 @@ import os
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
 
 from clickwatch_service import UserError
@@ -22,25 +23,53 @@ def hashed(password: str, salt: bytes) -> str:
     return f"scrypt${base64.b64encode(salt).decode()}${base64.b64encode(digest).decode()}"
 
 
+class Role(StrEnum):
+    """What a user may do."""
+
+    LOOK = "look"
+    ACT = "act"
+    """Look, and change what people are told: acknowledge, snooze, rules."""
+
+
+@dataclass(frozen=True)
+class User:
+    """Someone who may look.
+
+    Attributes:
+        name: the name, as it is kept with what the user does.
+        role: what the user may do.
+    """
+
+    name: str
+    role: Role
+
+    @property
+    def may_act(self) -> bool:
+        """Whether the user may change something."""
+        return self.role is Role.ACT
+
+
 @dataclass(frozen=True)
 class Users:
     """The users there are.
 
     Attributes:
         hashes: name → hashed password.
+        roles: name → role.
     """
 
     hashes: Mapping[str, str]
+    roles: Mapping[str, Role]
 
-    def has(self, name: str, password: str) -> bool:
-        """Whether it is that user's password; takes as long for a name that is not there."""
+    def with_password(self, name: str, password: str) -> User | None:
+        """Return the user whose name and password these are; it takes as long for a name that is not there."""
         kept = self.hashes.get(name, _NOBODY)
         salt = base64.b64decode(kept.split("$")[1])
-        return hmac.compare_digest(hashed(password, salt), kept)
+        return User(name, self.roles[name]) if hmac.compare_digest(hashed(password, salt), kept) else None
 
 
 def read_users(file: Path) -> Users:
-    """Return the users in a file.
+    """Return the users in a file. A line without a role, as an earlier release wrote it, is a user who may look.
 
     Raises:
         UserError: it cannot be read, holds a line that is none, or nobody.
@@ -50,19 +79,21 @@ def read_users(file: Path) -> Users:
         lines = file.read_text("utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"DASHBOARD_USERS_FILE={str(file)!r}: cannot be read ({error}); {remedy}") from None
-    hashes = {}
+    hashes, roles = {}, {}
     for number, line in enumerate(lines, 1):
-        name, colon, kept = line.partition(":")
-        if not (name and colon and kept.startswith("scrypt$") and kept.count("$") == 2):
+        name, colon, rest = line.partition(":")
+        role, _, kept = rest.rpartition(":")
+        is_role = role in ("", *Role)
+        if not (name and colon and is_role and kept.startswith("scrypt$") and kept.count("$") == 2):
             raise UserError(f"DASHBOARD_USERS_FILE={str(file)!r}: line {number} is no user; {remedy}")
-        hashes[name] = kept
+        hashes[name], roles[name] = kept, Role(role or Role.LOOK)
     if not hashes:
         raise UserError(f"DASHBOARD_USERS_FILE={str(file)!r}: holds nobody; {remedy}")
-    return Users(hashes)
+    return Users(hashes, roles)
 
 
-def add_user(file: Path, name: str, password: str) -> None:
-    """Put a user into the file, or give one who is there a new password.
+def add_user(file: Path, name: str, password: str, role: Role = Role.LOOK) -> None:
+    """Put a user into the file, or give one who is there a new password and role.
 
     Raises:
         UserError: name or password cannot be used.
@@ -71,42 +102,10 @@ def add_user(file: Path, name: str, password: str) -> None:
         raise UserError(f"user {name!r}: a name has printable characters and no colon")
     if len(password) < 8:
         raise UserError("the password is too short: use at least 8 characters")
-    hashes = dict(read_users(file).hashes) if file.exists() else {}
-    hashes[name] = hashed(password, secrets.token_bytes(16))
+    before = read_users(file) if file.exists() else Users({}, {})
+    hashes = {**before.hashes, name: hashed(password, secrets.token_bytes(16))}
+    roles = {**before.roles, name: role}
     draft = file.with_name(f"{file.name}.new")
     with open(draft, "w", encoding="utf-8", opener=lambda path, flags: os.open(path, flags, 0o600)) as out:
-        out.writelines(f"{one}:{kept}\n" for one, kept in sorted(hashes.items()))
+        out.writelines(f"{one}:{roles[one]}:{kept}\n" for one, kept in sorted(hashes.items()))
     draft.replace(file)
-
-
-@dataclass(frozen=True)
-class Sessions:
-    """Signed cookies. The key lives as long as the process, so a restart ends all sessions.
-
-    Attributes:
-        key: signs them.
-        seconds: how long one lasts.
-    """
-
-    key: bytes
-    seconds: float
-
-    def token(self, name: str, now: float) -> str:
-        """Return a cookie's value for a user who has logged in (`now` in epoch seconds)."""
-        claim = f"{name}:{int(now + self.seconds)}"
-        return f"{base64.urlsafe_b64encode(claim.encode()).decode()}.{self._signature(claim)}"
-
-    def user(self, token: str, now: float) -> str | None:
-        """Return whose cookie it is; None if it is not ours or has run out."""
-        encoded, _, signature = token.partition(".")
-        try:
-            claim = base64.urlsafe_b64decode(encoded).decode()
-        except ValueError:
-            return None
-        if not hmac.compare_digest(self._signature(claim).encode(), signature.encode()):
-            return None
-        name, _, until = claim.rpartition(":")
-        return name if now < int(until) else None
-
-    def _signature(self, claim: str) -> str:
-        return hmac.new(self.key, claim.encode(), "sha256").hexdigest()

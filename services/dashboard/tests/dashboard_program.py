@@ -66,7 +66,7 @@ def as_reader(url: str) -> str:
 @contextmanager
 def running_dashboard(database_url: str, folder: Path, **variables: str) -> Iterator[Dashboard]:
     """The program in front of a database, ready."""
-    port = free_port()
+    port = int(variables.get("DASHBOARD_PORT") or free_port())
     environment = {
         **os.environ,
         "PYTHONPATH": os.pathsep.join(sys.path),

@@ -8,10 +8,13 @@ from urllib.parse import quote
 
 import httpx2
 import pytest
-from clickwatch_dashboard.users import Sessions, add_user, read_users
+from clickwatch_dashboard.access import require_act
+from clickwatch_dashboard.sessions import Sessions
+from clickwatch_dashboard.users import Role, User, add_user, read_users
 from clickwatch_servers.ports import free_port
 from clickwatch_service import UserError
 from dashboard_program import Dashboard, running_dashboard
+from fastapi import HTTPException, Request
 
 NEVER_ASKED = "postgresql://clickwatch_reader@127.0.0.1:1/clickwatch"
 
@@ -69,10 +72,10 @@ def test_a_file_holds_no_password_and_nobody_else_reads_it(tmp_path: Path) -> No
 
     users = read_users(file)
 
-    assert users.has("ada", "a newer one")
-    assert users.has("bob", "another one")
-    assert not users.has("ada", "correct horse")
-    assert not users.has("eve", "a newer one")
+    assert users.with_password("ada", "a newer one") == User("ada", Role.LOOK)
+    assert users.with_password("bob", "another one") == User("bob", Role.LOOK)
+    assert users.with_password("ada", "correct horse") is None
+    assert users.with_password("eve", "a newer one") is None
     assert "newer" not in file.read_text()
     assert file.stat().st_mode & 0o077 == 0
 
@@ -90,14 +93,50 @@ def test_a_users_file_that_is_none_stops_the_start(tmp_path: Path) -> None:
         read_users(tmp_path / "users")
 
 
-def test_a_session_ends_in_time_and_cannot_be_lengthened() -> None:
-    sessions = Sessions(b"key", 60)
-    token = sessions.token("ada", now=1000)
+def test_a_role_is_kept_with_the_name_and_an_older_line_may_look(tmp_path: Path) -> None:
+    file = tmp_path / "users"
+    add_user(file, "ada", "correct horse", Role.ACT)
+    older = file.read_text().replace("ada:act:", "bob:")
+    file.write_text(file.read_text() + older)
 
-    assert sessions.user(token, now=1059) == "ada"
+    users = read_users(file)
+
+    assert users.with_password("ada", "correct horse") == User("ada", Role.ACT)
+    assert users.with_password("bob", "correct horse") == User("bob", Role.LOOK)
+    file.write_text(older.replace("bob:", "bob:rule:"))
+    with pytest.raises(UserError, match="line 1 is no user"):
+        read_users(file)
+
+
+def test_who_may_look_may_not_act() -> None:
+    def asked_by(user: User) -> Request:
+        return Request({"type": "http", "state": {"user": user}})
+
+    assert require_act(asked_by(User("ada", Role.ACT))).name == "ada"
+    with pytest.raises(HTTPException, match="bob may look, not act") as refused:
+        require_act(asked_by(User("bob", Role.LOOK)))
+    assert refused.value.status_code == 403
+
+
+def test_another_sites_page_changes_nothing(tmp_path: Path) -> None:
+    with running_dashboard(NEVER_ASKED, tmp_path, DATABASE_URL=NEVER_ASKED) as dashboard:
+        theirs, ours = (
+            httpx2.post(f"{dashboard.url}/logout", headers={"Origin": origin}, timeout=120)
+            for origin in ("https://evil.example", dashboard.url)
+        )
+
+    assert (theirs.status_code, ours.status_code) == (403, 303)
+
+
+def test_a_session_ends_in_time_and_cannot_be_lengthened() -> None:
+    sessions, ada = Sessions(b"key", 60), User("ada", Role.ACT)
+    token = sessions.token(ada, now=1000)
+
+    assert sessions.user(token, now=1059) == ada
     assert sessions.user(token, now=1060) is None
     assert Sessions(b"other", 60).user(token, now=1000) is None
-    for broken in ("", ".", "x.y", token.replace(".", ""), "é.é"):
+    assert sessions.opened("login", token, now=1000) is None
+    for broken in ("", ".", "x.y", token.replace(".", ""), "é.é", token[:-2]):
         assert sessions.user(broken, now=1000) is None
 
 
