@@ -1,5 +1,6 @@
 """The service while what it works with hangs: it says so, waits out an outage, and ends where a part stands still."""
 
+import fcntl
 import json
 import os
 import signal
@@ -149,9 +150,26 @@ def test_an_outage_is_unhealthy_and_waited_out_and_a_part_that_hangs_ends_the_se
     assert "error: a part stands still: " in said
     assert "Ended so that it is started anew" in said
 
+    # Started anew it cannot say how it does: the table hangs.
+    with psycopg.connect(world.database_url) as connection:
+        connection.execute("LOCK TABLE stream_status IN ACCESS EXCLUSIVE MODE")
+        world.service.start(RELEASED)
+        status, said = world.service.ended()
+    assert status == 1
+    assert "status has not moved for" in said
+
+    # Somebody else holds the lake, so that no batch begins.
+    with (world.data / "lake" / "_lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        world.service.start(RELEASED)
+        world.flash_sale("product_4")
+        status, said = world.service.ended()
+    assert status == 1
+    assert "lake has not moved for" in said
+
     # Started anew it goes on, until all of Spark hangs, and the main thread in a call to it.
     world.service.start(RELEASED)
-    until(lambda: world.has_alert("product_3"))
+    until(lambda: world.has_alert("product_3") and world.has_alert("product_4"))
     world.service.wait_to_say("lake started")
     until(lambda: world.troubles() == [])
     jvm = world.jvm()
