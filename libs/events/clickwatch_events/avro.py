@@ -138,7 +138,7 @@ class EventEncoder:
         return self._prices[price]
 
 
-def _parsed(text: str) -> Schema:
+def parsed_schema(text: str) -> Schema:
     """Return the schema without logical types: milliseconds stay whole numbers, ids stay text."""
     try:
         return fastavro.parse_schema(json.loads(text, object_hook=_without_logical_type))
@@ -151,7 +151,12 @@ def _without_logical_type(node: dict[str, object]) -> dict[str, object]:
     return node
 
 
-def _read(body: bytes, writer: Schema, reader: Schema, unicode_errors: str = "strict") -> dict[str, Any]:
+def read_record(body: bytes, writer: Schema, reader: Schema, unicode_errors: str = "strict") -> dict[str, Any]:
+    """Return the record that a body holds, as the reader's schema has it.
+
+    Raises:
+        BadMessage: the body cannot be decoded.
+    """
     # fastavro's records are dicts of whatever the schema says, hence Any.
     try:
         record = fastavro.schemaless_reader(io.BytesIO(body), writer, reader, handle_unicode_errors=unicode_errors)
@@ -162,6 +167,11 @@ def _read(body: bytes, writer: Schema, reader: Schema, unicode_errors: str = "st
     return record
 
 
+def writer_schemas(registry: WriterSchemas) -> dict[int, Schema]:
+    """Return the schemas of a registry by id, each looked up when it is first asked for."""
+    return _Writers(registry)
+
+
 class _Writers(dict[int, Schema]):
     """Schemas by id, each looked up when it is first asked for."""
 
@@ -170,7 +180,7 @@ class _Writers(dict[int, Schema]):
         self._registry = registry
 
     def __missing__(self, schema_id: int) -> Schema:
-        schema = _parsed(self._registry.schema(schema_id))
+        schema = parsed_schema(self._registry.schema(schema_id))
         self[schema_id] = schema
         return schema
 
@@ -181,7 +191,7 @@ class EventDecoder:
     def __init__(self, registry: WriterSchemas) -> None:
         """Look writer schemas up in `registry`, once each."""
         self._writers = _Writers(registry)
-        self._reader = _parsed(schema_text(EVENTS, READER_VERSION))
+        self._reader = parsed_schema(schema_text(EVENTS, READER_VERSION))
 
     def decode(self, message: bytes) -> Event:
         """Return the event as this release reads it; whether it is within the contract, `limits` says.
@@ -194,7 +204,7 @@ class EventDecoder:
             LookupError: the registry has no schema of that id.
         """
         schema_id, body = unframe(message)
-        record = _read(body, self._writers[schema_id], self._reader, unicode_errors="surrogateescape")
+        record = read_record(body, self._writers[schema_id], self._reader, unicode_errors="surrogateescape")
         return Event(
             record["event_id"],
             record["user_id"],
@@ -213,7 +223,7 @@ class HotWindowCodec:
 
     def __init__(self, schema_id: int) -> None:
         """Write HOT_WINDOW_VERSION, registered as `schema_id`."""
-        self._schema = _parsed(schema_text(ALERTS, HOT_WINDOW_VERSION))
+        self._schema = parsed_schema(schema_text(ALERTS, HOT_WINDOW_VERSION))
         self._schema_id = schema_id
 
     def encode(self, window: HotWindow) -> bytes:
@@ -233,7 +243,7 @@ class HotWindowCodec:
             BadMessage: the body cannot be decoded.
         """
         _, body = unframe(message)
-        return _hot_window(_read(body, self._schema, self._schema))
+        return _hot_window(read_record(body, self._schema, self._schema))
 
 
 class HotWindowDecoder:
@@ -242,7 +252,7 @@ class HotWindowDecoder:
     def __init__(self, registry: WriterSchemas) -> None:
         """Look writer schemas up in `registry`, once each."""
         self._writers = _Writers(registry)
-        self._reader = _parsed(schema_text(ALERTS, HOT_WINDOW_VERSION))
+        self._reader = parsed_schema(schema_text(ALERTS, HOT_WINDOW_VERSION))
 
     def decode(self, message: bytes) -> HotWindow:
         """Return the window as this release reads it.
@@ -253,7 +263,7 @@ class HotWindowDecoder:
             LookupError: the registry has no schema of that id.
         """
         schema_id, body = unframe(message)
-        return _hot_window(_read(body, self._writers[schema_id], self._reader))
+        return _hot_window(read_record(body, self._writers[schema_id], self._reader))
 
 
 _INSTANTS = ("window_start", "window_end", "newest_kafka_timestamp")

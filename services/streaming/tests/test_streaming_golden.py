@@ -47,6 +47,10 @@ def test_spark_decodes_the_golden_bytes_of_every_released_version(spark: SparkSe
     for row, (schema_id, case) in zip(found, cases, strict=True):
         record = case["record"]
         assert isinstance(record, dict)
+        # What is newer than the version this release reads is skipped, and a newer type is unknown.
+        record = {name: value for name, value in record.items() if name in newest}
+        if record["event_type"] not in set(EventType):
+            record["event_type"] = "unknown"
         # Avro allows more than the contract does: such a record is read whole, and is no event.
         event = Event(**{("timestamp_ms" if name == "timestamp" else name): value for name, value in record.items()})
         reason = BadReason.INVALID_FIELD if fault_of(event) else None
