@@ -110,6 +110,8 @@ def lake_day_of(lake: Path, events: list[dict[str, Any]], files: int = 2) -> Day
         columns["price_minor"] = pa.array([row.get("price_minor") for row in rows], pa.int64())
         times = [datetime.fromisoformat(row["timestamp"]) for row in rows]
         columns["timestamp"] = pa.array(times, pa.timestamp("us", "UTC"))
+        if any("is_bot" in row for row in rows):
+            columns["is_bot"] = pa.array([row.get("is_bot") for row in rows], pa.bool_())
         pq.write_table(pa.table(columns), folder / f"batch-{number:010d}-00.parquet", compression="zstd")
     return find_lake_day(Location(str(lake)), DAY)
 
@@ -216,6 +218,20 @@ def test_the_lake_gives_the_rows_of_a_recount(engine: Engine, tmp_path: Path) ->
     assert intake == Intake(len(events), 3, 0, 0)
     assert list(engine.malformed()) == []
     assert_every_row(engine, expected)
+
+
+def test_what_bots_did_is_left_out_also_where_a_file_of_the_day_knows_nothing_of_bots(
+    engine: Engine, tmp_path: Path
+) -> None:
+    people = [event for event in recount(a_busy_day()).events if event.get("event_id")][:20]
+    bots = [{**event, "event_id": f"bot {number}", "is_bot": True} for number, event in enumerate(people)]
+    # Every other row is in the second file, which has no such column.
+    rows = [one for pair in zip([*bots, *people[:4]], people, strict=False) for one in pair]
+
+    intake = engine.load(lake_day_of(tmp_path, rows), DAY)
+    engine.keep("seen", "SELECT user_id FROM events")
+
+    assert intake.events == 20
 
 
 def test_engines_agree_on_awkward_lines_and_their_places(engine: Engine, tmp_path: Path) -> None:

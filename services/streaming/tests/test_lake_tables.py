@@ -31,6 +31,7 @@ DECODED = pa.schema(
         "session_id": pa.string(),
         "price_minor": pa.int64(),
         "currency": pa.string(),
+        "is_bot": pa.bool_(),
         "schema_id": pa.int32(),
         "kafka_partition": pa.int32(),
         "kafka_offset": pa.int64(),
@@ -50,6 +51,7 @@ class Sent(NamedTuple):
     time_ms: int
     kind: str = "view"
     product: str = "p"
+    is_bot: bool | None = None
 
 
 def at(time_ms: int) -> datetime:
@@ -67,6 +69,7 @@ def write_decoded(folder: Path, log: list[Sent]) -> None:
             "product_id": sent.product,
             "product_category": "c",
             "event_type": sent.kind,
+            "is_bot": sent.is_bot,
             "timestamp": at(sent.time_ms),
             "kafka_partition": sent.partition,
             "kafka_offset": offsets[sent.partition],
@@ -160,6 +163,30 @@ def test_windows_are_those_of_the_alert_path(spark: SparkSession, tmp_path: Path
         spark_rows = window_counts(events, timedelta(minutes=length), timedelta(minutes=slide)).collect()
         theirs = {(row.window_start.astimezone(UTC), row.window_end.astimezone(UTC), *row[2:8]) for row in spark_rows}
         assert ours == theirs
+
+
+def test_what_a_bot_does_is_kept_and_counts_in_no_window(tmp_path: Path) -> None:
+    log = [
+        Sent(1, 0, 0),
+        Sent(2, 0, 1, is_bot=True),
+        Sent(3, 0, 2, is_bot=False),
+        Sent(4, 0, 3, "purchase", is_bot=True),
+    ]
+    files = files_in(written_events(tmp_path, log, {}, START_MS))
+    # A file of an earlier release knows nothing of bots.
+    older = tmp_path / "older.parquet"
+    pq.write_table(pq.read_table(files[0]).drop_columns(["is_bot"]).slice(0, 1), older)
+
+    with BatchTables(tmp_path / "scratch") as tables:
+        span = (START_MS, START_MS + 20 * MINUTE, 10 * MINUTE, 10 * MINUTE)
+        tables.write_windows(tmp_path / "windows", [*files, older], *span)
+        tables.write_windows(tmp_path / "older-windows", [older], *span)
+
+    assert [row["is_bot"] for row in rows_in(tmp_path / "events")] == [None, True, False, True]
+    (window,) = rows_in(tmp_path / "windows")
+    assert (window["views"], window["purchases"], window["total_events"]) == (3, 0, 3)
+    (window,) = rows_in(tmp_path / "older-windows")
+    assert window["views"] == 1
 
 
 def test_only_windows_between_the_two_watermarks_close(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ import pytest
 from clickwatch_events import Event, EventType, HotWindow
 from clickwatch_events.avro import EventEncoder, HotWindowCodec
 from clickwatch_events.schemas import EVENTS, schema_text
+from clickwatch_events.shop_event import ShopEvent, ShopEventEncoder, ShopEventType
 from clickwatch_streaming.alerts.backlog import unread_messages
 from clickwatch_streaming.alerts.query import AlertQuery, first_offsets
 from clickwatch_streaming.settings import Settings
@@ -19,7 +20,7 @@ from confluent_kafka.cimpl import NewTopic
 from pyspark.sql import SparkSession
 from pyspark.sql.streaming.query import StreamingQuery
 
-WRITERS = {1: schema_text(EVENTS, 1), 2: schema_text(EVENTS, 2)}
+WRITERS = {1: schema_text(EVENTS, 1), 2: schema_text(EVENTS, 2), 4: schema_text(EVENTS, 3)}
 ENCODERS = (EventEncoder(1, 1), EventEncoder(2, 2))
 CODEC = HotWindowCodec(3)
 # In the middle of a slide of windows, a little ago: all events lie in the same two windows.
@@ -112,6 +113,15 @@ def events(product: str, views: int, purchases: int = 0) -> list[bytes]:
     ]
 
 
+def shop_events(product: str, count: int, kind: ShopEventType, is_bot: bool) -> list[bytes]:
+    """Events of version 3."""
+    encode = ShopEventEncoder(4).encode
+    return [
+        encode(ShopEvent(str(uuid.uuid4()), "user_1", product, "laptops", kind, START * 1000 + number, is_bot=is_bot))
+        for number in range(count)
+    ]
+
+
 def wait_for_commit(query: StreamingQuery, checkpoint: Path, batch: int) -> None:
     """Return once a batch is committed; the query's end is waited for a second at a time."""
     deadline = datetime.now(UTC) + PATIENCE
@@ -124,10 +134,16 @@ def test_both_ways_of_running_go_on_from_one_checkpoint(spark: SparkSession, sho
     settings = shop.settings
     alerts = AlertQuery(spark, settings, 3)
     first = events("product_7", 60, 1)
-    twice = [*first, *first[:20], b"poison", None, b"\0\0\0\0\x63body"]
+    # Neither bots nor types that this release does not know count.
+    others = [
+        *shop_events("product_7", 50, ShopEventType.VIEW, is_bot=True),
+        *shop_events("product_7", 3, ShopEventType.PURCHASE, is_bot=True),
+        *shop_events("product_7", 5, ShopEventType.REFUND, is_bot=False),
+    ]
+    twice = [*first, *others, *first[:20], b"poison", None, b"\0\0\0\0\x63body"]
 
     # Micro-batches bring the counts to 60, and none is sent: 100 have to be exceeded.
-    shop.send([*twice, *events("product_1", 101)])
+    shop.send([*twice, *events("product_1", 61), *shop_events("product_1", 40, ShopEventType.VIEW, is_bot=False)])
     alerts.drain(WRITERS).awaitTermination()
     assert unread_messages(alerts.checkpoint, settings.kafka_bootstrap_servers, settings.kafka_topic) == 0
     assert {w.product_id for w in shop.hot_windows_until("product_1", 101, 0)} == {"product_1"}

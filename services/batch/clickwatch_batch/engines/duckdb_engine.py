@@ -79,6 +79,8 @@ class DuckDBEngine:
         if malformed:
             lake.create_view("all_rows", replace=True)
             lake = self._connection.sql("FROM all_rows ANTI JOIN malformed USING (filename, file_row_number)")
+        if "is_bot" in lake.columns:
+            lake = lake.filter("is_bot IS NOT TRUE")
         lake.create_view("lake", replace=True)
         self._run("duckdb_lake", {})
         ((rows, duplicates),) = self._connection.execute(
@@ -110,7 +112,14 @@ class DuckDBEngine:
 
     def _files(self, names: list[str]) -> duckdb.DuckDBPyRelation:
         escaped = [glob.escape(name) for name in names]
-        return self._connection.read_parquet(escaped, hive_partitioning=False, filename=True, file_row_number=True)
+        return self._connection.read_parquet(
+            # By name, since the files of a day may be of two releases.
+            escaped,
+            hive_partitioning=False,
+            union_by_name=True,
+            filename=True,
+            file_row_number=True,
+        )
 
     def _run(self, name: str, values: dict[str, str]) -> None:
         for statement in self._connection.extract_statements(_sql(name)):

@@ -144,8 +144,9 @@ class SparkEngine:
         return self._take_in(self._session.sql(query, {**values, "mark": uuid.uuid4().hex}))
 
     def _load_lake(self, lake_files: tuple[Location, ...]) -> Intake:
-        rows = self._session.read.parquet(*map(_address, lake_files))
-        for name, kind in (("session_id", "string"), ("timestamp", "timestamp")):
+        # Merged, since the files of a day may be of two releases.
+        rows = self._session.read.option("mergeSchema", "true").parquet(*map(_address, lake_files))
+        for name, kind in (("session_id", "string"), ("timestamp", "timestamp"), ("is_bot", "boolean")):
             if name not in rows.columns:
                 rows = rows.withColumn(name, sf.lit(None).cast(kind))
         rows.selectExpr("*", "_metadata.file_path AS file", "_metadata.row_index AS row").createOrReplaceTempView(

@@ -16,6 +16,7 @@ WITH judged AS (
             false
         ) AS is_event
     FROM lake
+    WHERE is_bot IS NOT TRUE
 )
 
 SELECT

@@ -183,7 +183,10 @@ def _database(settings: Settings, spill_dir: Path) -> duckdb.DuckDBPyConnection:
 
 def _take_events(connection: duckdb.DuckDBPyConnection, found: list[Location]) -> None:
     if found:
-        _take(connection, "lake_events", found)
+        _take(connection, "lake_files", found)
+        has_bots = "is_bot" in connection.table("lake_files").columns
+        of_people = " WHERE is_bot IS NOT TRUE" if has_bots else ""
+        connection.execute(f"CREATE VIEW lake_events AS FROM lake_files{of_people}")
         return
     connection.execute(
         "CREATE TABLE lake_events (event_id VARCHAR, product_id VARCHAR, event_type VARCHAR,"
@@ -193,7 +196,7 @@ def _take_events(connection: duckdb.DuckDBPyConnection, found: list[Location]) -
 
 def _take(connection: duckdb.DuckDBPyConnection, view: str, found: list[Location]) -> None:
     names = [glob.escape(str(file)) for file in found]
-    connection.read_parquet(names, hive_partitioning=False).create_view(view, replace=True)
+    connection.read_parquet(names, hive_partitioning=False, union_by_name=True).create_view(view, replace=True)
 
 
 def _run(connection: duckdb.DuckDBPyConnection, name: str) -> None:

@@ -17,7 +17,7 @@ from pyspark.sql.streaming.query import StreamingQuery
 from pyspark.sql.streaming.readwriter import DataStreamWriter
 
 from clickwatch_streaming.alerts.backlog import committed_watermark_ms, discard_unless_committed
-from clickwatch_streaming.events.decode import decoded, good_events, header
+from clickwatch_streaming.events.decode import decoded, good_events, header, of_people
 from clickwatch_streaming.events.windows import window_counts
 from clickwatch_streaming.settings import Settings
 
@@ -43,7 +43,8 @@ def hot_windows(messages: DataFrame, writers: Mapping[int, str], settings: Setti
         )
     )
     unique = (
-        events.where(sf.col("event_type").isin("view", "purchase"))
+        of_people(events)
+        .where(sf.col("event_type").isin("view", "purchase"))
         .select(*ALERT_FIELDS, "kafka_timestamp")
         .withWatermark("timestamp", _interval(settings.watermark))
         # 64 bits of the id are a third of its length to shuffle and keep; two of a million events of

@@ -4,10 +4,11 @@ Decoding runs in the JVM (Spark's `from_avro`); Python only builds the plan, so 
 needs a new plan with its id in `writers`.
 """
 
+import json
 from collections.abc import Mapping
 from datetime import timedelta
 from enum import StrEnum
-from functools import reduce
+from functools import cache, reduce
 
 from clickwatch_events.avro import READER_VERSION
 from clickwatch_events.limits import LIMITS
@@ -74,9 +75,10 @@ def decoded(
     """Every message with its event's fields, or with `bad_reason` saying why it is none.
 
     `messages` has the Kafka source's columns; `writers` maps schema ids to the schemas they were
-    written with. Columns out: EVENT_FIELDS, schema_id (null without a frame), kafka_partition,
-    kafka_offset, kafka_timestamp, key, value, those of CARRIED that come in, bad_reason (null for a
-    good event), bad_detail (of an invalid field, `product_id: control_character`).
+    written with. Columns out: EVENT_FIELDS, is_bot (true where the sender says so), schema_id (null
+    without a frame), kafka_partition, kafka_offset, kafka_timestamp, key, value, those of CARRIED that
+    come in, bad_reason (null for a good event), bad_detail (of an invalid field,
+    `product_id: control_character`).
     Rules and their order: spec, speed layer, bad events. Where `bad_reason` is not null the event's
     fields may be null.
     """
@@ -90,10 +92,10 @@ def decoded(
         *carried,
         # Through an array, because the optimizer moves no filter below it: moved to where the event
         # is decoded, a filter on its fields would decode the message once for each of them.
-        sf.explode(sf.array(_event(writers, schema_text(EVENTS, READER_VERSION)))).alias("event"),
+        sf.explode(sf.array(_event(writers, _reader()))).alias("event"),
     )
     opened = framed.select(
-        *(sf.col(f"event.{name}").alias(name) for name in EVENT_FIELDS),
+        *(sf.col(f"event.{name}").alias(name) for name in (*EVENT_FIELDS, "is_bot")),
         _schema_id(writers).alias("schema_id"),
         "kafka_partition",
         "kafka_offset",
@@ -110,6 +112,19 @@ def decoded(
 def good_events(decoded_messages: DataFrame) -> DataFrame:
     """Only the events, with the columns of `decoded`."""
     return decoded_messages.where(sf.col("bad_reason").isNull())
+
+
+def of_people(events: DataFrame) -> DataFrame:
+    """Only the events that no bot is said to have made; alerts and counts of windows are of these."""
+    return events.where(~sf.coalesce("is_bot", sf.lit(False)))
+
+
+@cache
+def _reader() -> str:
+    """The reader schema: version READER_VERSION, and of a later one only who is a bot."""
+    schema = json.loads(schema_text(EVENTS, READER_VERSION))
+    schema["fields"].append({"name": "is_bot", "type": ["null", "boolean"], "default": None})
+    return json.dumps(schema)
 
 
 def _event(writers: Mapping[int, str], reader: str) -> Column:

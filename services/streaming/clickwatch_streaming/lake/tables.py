@@ -46,7 +46,8 @@ class BatchTables:
 
     def set_decoded(self, folders: Iterable[Path]) -> None:
         """Take the files in some folders, columns as in `events.decode.decoded`, as table `decoded`."""
-        self._set_table("decoded", [file for folder in folders for file in sorted(folder.glob("*.parquet"))])
+        names = [str(file) for folder in folders for file in sorted(folder.glob("*.parquet"))]
+        self._read(names).create_view("decoded", replace=True)
 
     def summary(self) -> BatchSummary:
         """Return the batch in numbers."""
@@ -93,7 +94,7 @@ class BatchTables:
             closed_until_ms: windows that end by then were closed by earlier batches.
             watermark_ms: how far behind the newest event of its partition an event may be.
         """
-        self._set_table("lake_events", lake_files)
+        self._set_lake_events(lake_files)
         self._database.execute("CREATE TEMP TABLE newest_before (kafka_partition INTEGER, newest_ms BIGINT)")
         for newest in newest_before_ms.items():
             self._database.execute("INSERT INTO newest_before VALUES (?, ?)", newest)
@@ -115,7 +116,7 @@ class BatchTables:
 
         `event_files` hold at least all events in such windows. Times are epoch milliseconds.
         """
-        self._set_table("lake_events", event_files)
+        self._set_lake_events(event_files)
         self._database.execute(
             _sql("closed_windows"),
             {
@@ -129,19 +130,22 @@ class BatchTables:
 
     def count_late(self, event_files: list[Path]) -> int:
         """Return how many events in some files were late."""
-        self._set_table("lake_events", event_files)
+        self._set_lake_events(event_files)
         row = self._database.execute("SELECT count(late_at) FROM lake_events").fetchone()
         assert row is not None
         return int(row[0])
 
-    def _set_table(self, name: str, parquet_files: list[Path]) -> None:
+    def _set_lake_events(self, parquet_files: list[Path]) -> None:
+        """Take some files of the lake as table `lake_events`."""
+        rows = _sql("no_events")
         if parquet_files:
-            # By name, because a file may be of a release that wrote fewer columns or others.
-            names = [str(file) for file in parquet_files]
-            table = self._database.read_parquet(names, hive_partitioning=False, union_by_name=True)
-        else:
-            table = self._database.sql(_sql("no_events"))
-        table.create_view(name, replace=True)
+            self._read([str(file) for file in parquet_files]).create_view("lake_files", replace=True)
+            rows = f"FROM lake_files UNION ALL BY NAME ({rows})"
+        self._database.execute(f"CREATE OR REPLACE TEMP VIEW lake_events AS {rows}")
+
+    def _read(self, parquet_files: list[str]) -> duckdb.DuckDBPyRelation:
+        # By name, because a file may be of a release that wrote fewer columns or others.
+        return self._database.read_parquet(parquet_files, hive_partitioning=False, union_by_name=True)
 
 
 def _sql(name: str) -> str:

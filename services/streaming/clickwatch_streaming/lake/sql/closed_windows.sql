@@ -10,6 +10,7 @@ COPY (
             FROM lake_events
             WHERE timestamp >= epoch_ms($after_ms - $length_ms)::TIMESTAMPTZ
                 AND timestamp < epoch_ms($until_ms)::TIMESTAMPTZ
+                AND is_bot IS NOT TRUE -- what bots do stays in the lake and counts nowhere
         ) AS event
         CROSS JOIN generate_series(0, ($length_ms - 1) // $slide_ms) AS steps (step)
     )
