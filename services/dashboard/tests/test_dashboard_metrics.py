@@ -117,4 +117,4 @@ def test_whatever_is_drawn_or_watched_of_the_dashboard_is_told() -> None:
 
         assert named
         assert named <= told, file
-        assert set(re.findall(r"\bclickwatch_([a-z]+)_", text)) <= {"streaming", "dashboard", "simulator"}
+        assert set(re.findall(r"\bclickwatch_([a-z]+)_", text)) <= {"streaming", "dashboard", "simulator", "notifier"}

@@ -91,4 +91,4 @@ class Deliverer:
 def _pause(attempts: int) -> timedelta:
     """Return how long to wait after so many attempts: twice as long after each, and never all at one moment."""
     longest = min(_FIRST_PAUSE * (1 << min(attempts - 1, 20)), _LONGEST_PAUSE)
-    return longest * random.uniform(0.75, 1.0)
+    return longest * random.uniform(0.75, 1.0)  # noqa: S311

@@ -98,10 +98,12 @@ class Webhook:
             raise NotDelivered(f"answered {status}", pause)
 
     def _post(self, body: bytes, headers: dict[str, str], limit: float) -> tuple[int, timedelta | None]:
-        with httpx2.Client(timeout=limit, follow_redirects=False, trust_env=False) as client:
-            # The status is the answer; whatever else is said is not read.
-            with client.stream("POST", self._channel.url, content=body, headers=headers) as answer:
-                return answer.status_code, _pause(answer.headers.get("retry-after"))
+        # The status is the answer; whatever else is said is not read.
+        with (
+            httpx2.Client(timeout=limit, follow_redirects=False) as client,
+            client.stream("POST", self._channel.url, content=body, headers=headers) as answer,
+        ):
+            return answer.status_code, _pause(answer.headers.get("retry-after"))
 
 
 def signature(key: bytes, message_id: str, seconds: str, body: bytes) -> str:

@@ -31,7 +31,8 @@ _LIMITS = {
 _UNPLANNED = """
     SELECT EXISTS (SELECT FROM notification_snoozes AS s
                     WHERE s.product_id = o.product_id
-                      AND o.changed_at >= s.snoozed_from AND o.changed_at < s.snoozed_until), o.id, o.product_id, o.product_category, o.window_start, o.window_end, o.views, o.purchases,
+                      AND o.changed_at >= s.snoozed_from AND o.changed_at < s.snoozed_until),
+           o.id, o.product_id, o.product_category, o.window_start, o.window_end, o.views, o.purchases,
            o.status_before, o.status, o.changed_at
       FROM alert_outbox AS o
      WHERE o.planned_at IS NULL
