@@ -20,19 +20,22 @@ class Settings(ServiceSettings):
     """Where the services' programs are.
 
     Attributes:
-        clickwatch_dist: folder of simulator.pex, streaming.pex, batch.pex, db-migrations.pex, dashboard.pex
-            and airflow.pex.
+        clickwatch_dist: folder of simulator.pex, streaming.pex, batch.pex, db-migrations.pex, dashboard.pex,
+            airflow.pex and notifier.pex; the last two only where they are started.
+        notifier_channels_file: who is told of alerts; None starts no notifier.
         simulator_command: what to start instead of the simulator's program, for development;
             the same for the others.
     """
 
     clickwatch_dist: Path | None = None
+    notifier_channels_file: Path | None = None
     simulator_command: CommandLine = ()
     streaming_command: CommandLine = ()
     batch_command: CommandLine = ()
     migrations_command: CommandLine = ()
     dashboard_command: CommandLine = ()
     airflow_command: CommandLine = ()
+    notifier_command: CommandLine = ()
 
     @property
     def simulator(self) -> tuple[str, ...]:
@@ -63,6 +66,11 @@ class Settings(ServiceSettings):
     def airflow(self) -> tuple[str, ...]:
         """How Airflow is started."""
         return self.airflow_command or self._program("airflow")
+
+    @property
+    def notifier(self) -> tuple[str, ...]:
+        """How the notifier is started."""
+        return self.notifier_command or self._program("notifier")
 
     def _program(self, name: str) -> tuple[str, ...]:
         if self.clickwatch_dist is None:

@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime
 from os import getpid
+from pathlib import Path
 from time import time
 
 from clickwatch_events.registry import Registry
@@ -152,6 +153,15 @@ class Stack:
         process = Process(Command("dashboard", (*self.settings.dashboard, "run"), log, environment))
         self._add(process)
         return process
+
+    def start_notifier(self, channels_file: Path) -> None:
+        """Start what tells people of alerts."""
+        environment = self._environment(NOTIFIER) | {
+            "NOTIFIER_CHANNELS_FILE": str(channels_file.absolute()),
+            "DASHBOARD_URL": self.dashboard,
+        }
+        command = (*self.settings.notifier, "run")
+        self._add(Process(Command("notifier", command, self.places.log("notifier"), environment)))
 
     @property
     def metrics(self) -> str | None:

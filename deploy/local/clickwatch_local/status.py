@@ -51,7 +51,7 @@ def status_lines(places: DataDir) -> Iterator[str]:
 
 def _troubles(state: State, places: DataDir, part: str) -> list[str]:
     """What a service says of its parts that do not work; nothing of a part that says nothing of itself."""
-    if part in ("streaming", "simulator"):
+    if part in ("streaming", "simulator", "notifier"):
         return troubles(health_file(places.data, part), time())
     if part == "dashboard" and state.dashboard is not None:
         try:

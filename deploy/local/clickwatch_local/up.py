@@ -95,6 +95,10 @@ def _bring_up(stack: Stack, before: State | None, rate: float | None, replicas: 
     yield f"simulator        events since {start:%H:%M:%S} UTC, a flash sale of {FLASH_SALE}"
     dashboard.wait_until(lambda: accepts_connections(stack.ports.dashboard), 60)
     yield f"dashboard        {stack.dashboard}"
+    channels = stack.settings.notifier_channels_file
+    if channels is not None:
+        stack.start_notifier(channels)
+        yield f"notifier         tells the channels of {channels}"
     if stack.metrics is not None:
         yield f"metrics          {stack.metrics}  (deploy/monitoring/prometheus.yaml asks for them)"
 
