@@ -7,6 +7,7 @@ import socket
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from time import monotonic, sleep
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -18,6 +19,7 @@ from collector_program import PATIENCE_SECONDS, Collector, running_collector
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
+VIEW = {"event_type": "view", "user_id": "u", "product_id": "p"}
 PATHS = ("/v1/events", "/v1/track", "/v1/page", "/v1/identify", "/v1/batch", "/mp/collect")
 NAMES = [
     "event_id",
@@ -101,18 +103,23 @@ bodies = (
 )
 
 
-@pytest.fixture(scope="module")
-def lone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Collector]:
+@contextlib.contextmanager
+def without_kafka(folder: Path, **variables: str) -> Iterator[Collector]:
     """A collector that has only its disk: it knows the schema's id from an earlier start."""
-    folder = tmp_path_factory.mktemp("lone")
     nowhere, registry_url = f"{HOST}:{free_port()}", f"http://{HOST}:{free_port()}/apis/ccompat/v7"
     spool = folder / "collector" / "spool"
     spool.mkdir(parents=True)
     (spool / "schema_id").write_text(f"3 {registry_url}\n")
-    options = {"COLLECTOR_DELIVERY_TIMEOUT": "500 ms", "COLLECTOR_BODY_TIMEOUT": "1 s"}
+    options = {"COLLECTOR_DELIVERY_TIMEOUT": "500 ms", "COLLECTOR_BODY_TIMEOUT": "1 s", **variables}
     with running_collector(nowhere, registry_url, folder, "hostile", **options) as collector:
-        answer = collector.post("/v1/events", {"event_type": "view", "user_id": "u", "product_id": "p"})
+        answer = collector.post("/v1/events", VIEW)
         assert answer.status_code == 200
+        yield collector
+
+
+@pytest.fixture(scope="module")
+def lone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Collector]:
+    with without_kafka(tmp_path_factory.mktemp("lone")) as collector:
         yield collector
 
 
@@ -122,7 +129,8 @@ def http(lone: Collector) -> Iterator[httpx2.Client]:
         yield http
 
 
-hostile = settings(deadline=None, max_examples=300, suppress_health_check=list(HealthCheck))
+# The same examples each time: a run decides on a change, and not on what it happens to try.
+hostile = settings(deadline=None, derandomize=True, max_examples=300, suppress_health_check=list(HealthCheck))
 
 
 @hostile
@@ -251,8 +259,43 @@ def test_memory_does_not_grow_with_what_is_refused(lone: Collector, http: httpx2
     assert after - before < 50_000_000
 
 
-def test_one_shops_key_says_nothing_of_another(lone: Collector, tmp_path: Path) -> None:
-    answer = lone.post("/v1/events", {"event_type": "view", "user_id": "u", "product_id": "p"}, key="cw_guess")
+def test_an_unknown_key_is_told_nothing_of_a_shop(lone: Collector) -> None:
+    answer = lone.post("/v1/events", VIEW, key="cw_guess")
 
     assert answer.status_code == 401
     assert "shoes" not in answer.text
+
+
+def test_a_key_that_sends_too_fast_is_told_when_to_go_on(tmp_path: Path) -> None:
+    with without_kafka(tmp_path, COLLECTOR_RATE="1") as collector:
+        # A full bucket holds one full request, of which the first event has taken one.
+        answers = [collector.post("/v1/events", [VIEW] * 499), collector.post("/v1/events", [VIEW] * 400)]
+        other = collector.post("/v1/events", VIEW, key=collector.page_key)
+
+    assert [answer.status_code for answer in answers] == [200, 429]
+    assert int(answers[1].headers["retry-after"]) > 100
+    assert other.status_code == 200
+
+
+def test_a_key_that_is_taken_out_of_the_file_is_unknown_soon(tmp_path: Path) -> None:
+    with without_kafka(tmp_path) as collector:
+        (tmp_path / "collector" / "keys.toml").write_text("")
+
+        deadline = monotonic() + PATIENCE_SECONDS
+        while collector.post("/v1/events", VIEW).status_code != 401:
+            assert monotonic() < deadline
+            sleep(0.1)
+
+
+def test_metrics_tell_verdicts_and_what_waits(tmp_path: Path) -> None:
+    port = free_port()
+    with without_kafka(tmp_path, METRICS_PORT=str(port)) as collector:
+        collector.post("/v1/events", [VIEW, {}])
+
+        told = httpx2.get(f"http://{HOST}:{port}/metrics", timeout=PATIENCE_SECONDS).text
+
+    assert 'clickwatch_collector_events_total{door="native",shop="shoes",verdict="accepted"} 2.0' in told
+    assert 'clickwatch_collector_events_total{door="native",shop="shoes",verdict="refused"} 1.0' in told
+    assert 'clickwatch_collector_messages_total{fate="spooled"} 3.0' in told
+    assert "clickwatch_collector_kafka_up 0.0" in told
+    assert "clickwatch_collector_request_seconds_count" in told
