@@ -12,13 +12,31 @@ from fastavro.types import Schema
 
 from clickwatch_events.event import Event, EventType, HotWindow
 from clickwatch_events.framing import frame, unframe
-from clickwatch_events.schemas import ALERTS, EVENTS, schema_text
+from clickwatch_events.schemas import ALERTS, EVENTS, released_versions, schema_text
 
 READER_VERSION = 2
-"""The version this release reads events as."""
+"""The version this release reads events as, with what `reader_text` adds."""
+
+_READ_BESIDE = ("quantity", "is_bot")
+_TYPES_READ_BESIDE = ("refund",)
 
 HOT_WINDOW_VERSION = 2
 """The version this release writes hot windows in, and reads them as."""
+
+
+def reader_text() -> str:
+    """Return the reader schema: READER_VERSION, and of the newest version what figures are made of.
+
+    That is how many pieces were bought, whether a bot did it, and that it is a refund. Every other new type is read
+    as `unknown`.
+    """
+    read = json.loads(schema_text(EVENTS, READER_VERSION))
+    newest = json.loads(schema_text(EVENTS, max(released_versions(EVENTS))))
+    read["fields"] += [field for field in newest["fields"] if field["name"] in _READ_BESIDE]
+    for field in read["fields"]:
+        if field["name"] == "event_type":
+            field["type"]["symbols"] += _TYPES_READ_BESIDE
+    return json.dumps(read)
 
 
 class BadMessage(ValueError):
@@ -191,10 +209,14 @@ class EventDecoder:
     def __init__(self, registry: WriterSchemas) -> None:
         """Look writer schemas up in `registry`, once each."""
         self._writers = _Writers(registry)
-        self._reader = parsed_schema(schema_text(EVENTS, READER_VERSION))
+        self._reader = parsed_schema(reader_text())
 
     def decode(self, message: bytes) -> Event:
-        """Return the event as this release reads it; whether it is within the contract, `limits` says.
+        """Return the event of a message; see `decode_with_quantity`."""
+        return self.decode_with_quantity(message)[0]
+
+    def decode_with_quantity(self, message: bytes) -> tuple[Event, int | None]:
+        """Return the event as this release reads it, and its quantity. Whether they are events, `limits` says.
 
         Bytes of a text that are no UTF-8 come back as half surrogates, which the contract refuses.
 
@@ -205,17 +227,19 @@ class EventDecoder:
         """
         schema_id, body = unframe(message)
         record = read_record(body, self._writers[schema_id], self._reader, unicode_errors="surrogateescape")
-        return Event(
+        kind = record["event_type"]
+        event = Event(
             record["event_id"],
             record["user_id"],
             record["product_id"],
             record["product_category"],
-            EventType(record["event_type"]),
+            EventType.UNKNOWN if kind in _TYPES_READ_BESIDE else EventType(kind),
             record["timestamp"],
             record["session_id"],
             record["price_minor"],
             record["currency"],
         )
+        return event, record["quantity"]
 
 
 class HotWindowCodec:

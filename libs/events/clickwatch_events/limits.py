@@ -40,6 +40,7 @@ class Rule(StrEnum):
     NOT_A_CURRENCY = "not_a_currency"
     TOO_SMALL = "too_small"
     TOO_LARGE = "too_large"
+    AMOUNT_TOO_LARGE = "amount_too_large"
     TOO_EARLY = "too_early"
     TOO_LATE = "too_late"
 
@@ -54,6 +55,7 @@ _WORDS = {
     Rule.NOT_A_CURRENCY: "must be three capital letters such as EUR",
     Rule.TOO_SMALL: "must not be negative",
     Rule.TOO_LARGE: f"must be at most {MAX_PRICE}",
+    Rule.AMOUNT_TOO_LARGE: f"times price_minor must be at most {MAX_PRICE}",
     Rule.TOO_EARLY: "is before 2000-01-01",
     Rule.TOO_LATE: f"is more than {MAX_FUTURE // timedelta(minutes=1)} minutes after it was received",
 }
@@ -118,6 +120,9 @@ LIMITS: Mapping[str, Limit] = {
 }
 """The limit of each field, in the order in which fields are judged. Optional ones may be null."""
 
+QUANTITY = Whole(1, 1_000_000)
+"""The limit of `quantity`, of schema version 3; null means one. See `fault_of_quantity` too."""
+
 REQUIRED = ("event_id", "user_id", "product_id", "product_category", "timestamp")
 """Fields that an event cannot be without."""
 
@@ -175,6 +180,16 @@ def fault_of(event: Event, received_ms: int | None = None, max_future_ms: int = 
     ):
         return None
     return _first_fault(event, received_ms, max_future_ms)
+
+
+def fault_of_quantity(quantity: int | None, price_minor: int | None) -> Fault | None:
+    """Return the fault of a quantity, None where it has none: what all pieces cost is limited as one price is."""
+    if quantity is None:
+        return None
+    rule = broken_rule(QUANTITY, quantity)
+    if rule is None and price_minor is not None and price_minor * quantity > MAX_PRICE:
+        rule = Rule.AMOUNT_TOO_LARGE
+    return None if rule is None else Fault("quantity", rule)
 
 
 def fault_of_window(window: HotWindow) -> Fault | None:

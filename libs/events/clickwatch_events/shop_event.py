@@ -14,6 +14,7 @@ from clickwatch_events.framing import frame, unframe
 from clickwatch_events.limits import (
     LIMITS,
     MAX_FUTURE,
+    QUANTITY,
     REQUIRED,
     Code,
     Fault,
@@ -23,13 +24,12 @@ from clickwatch_events.limits import (
     Text,
     Whole,
     broken_rule,
+    fault_of_quantity,
 )
 from clickwatch_events.schemas import EVENTS, schema_text
 
 SHOP_EVENT_VERSION = 3
 """The version that `ShopEventEncoder` writes."""
-
-MAX_QUANTITY = 1_000_000
 
 
 class ShopEventType(StrEnum):
@@ -84,7 +84,7 @@ SHOP_LIMITS: dict[str, Limit] = {
     **LIMITS,
     "anonymous_id": Text(),
     "order_id": Text(),
-    "quantity": Whole(1, MAX_QUANTITY),
+    "quantity": QUANTITY,
     "coupon": Text(),
     "list_id": Text(),
 }
@@ -105,13 +105,13 @@ def fault_of_shop_event(event: ShopEvent, received_ms: int) -> Fault | None:
         rule = broken_rule(limit, value, latest_ms)
         if rule is not None:
             return Fault(field, rule)
-    return None
+    return fault_of_quantity(event.quantity, event.price_minor)
 
 
 def rule_in_words(fault: Fault) -> str:
     """Return a fault as a sentence with what is allowed: `quantity must be a whole number from 1 to 1000000`."""
     match SHOP_LIMITS.get(fault.field):
-        case Whole(least, most) if fault.rule is not Rule.MISSING:
+        case Whole(least, most) if fault.rule not in (Rule.MISSING, Rule.AMOUNT_TOO_LARGE):
             return f"{fault.field} must be a whole number from {least} to {most}"
         case Text() if fault.rule is Rule.WRONG_TYPE:
             return f"{fault.field} must be text"

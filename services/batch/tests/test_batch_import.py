@@ -46,7 +46,7 @@ def test_the_ledger_of_an_import_is_what_batch_says_of_the_log(engine: DuckDBEng
     intake = engine.load(count_lines(Location(str(tmp_path / "logs" / f"clickstream_{DAY}.jsonl"))), DAY)
     engine.keep(
         "counted",
-        "SELECT count(DISTINCT user_id), sum(price_minor) FILTER (WHERE event_type = 'purchase') FROM events",
+        "SELECT count(DISTINCT user_id), sum(amount_minor) FROM events",
     )
     assert (intake.events, intake.duplicates, intake.malformed) == (3 + 3 + 2, 2, 0)
     assert (intake.events, intake.duplicates, intake.malformed, intake.lines) == tuple(

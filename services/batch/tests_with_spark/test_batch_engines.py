@@ -110,6 +110,8 @@ def lake_day_of(lake: Path, events: list[dict[str, Any]], files: int = 2) -> Day
         columns["price_minor"] = pa.array([row.get("price_minor") for row in rows], pa.int64())
         times = [datetime.fromisoformat(row["timestamp"]) for row in rows]
         columns["timestamp"] = pa.array(times, pa.timestamp("us", "UTC"))
+        if any("quantity" in row for row in rows):
+            columns["quantity"] = pa.array([row.get("quantity") for row in rows], pa.int32())
         if any("is_bot" in row for row in rows):
             columns["is_bot"] = pa.array([row.get("is_bot") for row in rows], pa.bool_())
         pq.write_table(pa.table(columns), folder / f"batch-{number:010d}-00.parquet", compression="zstd")
@@ -218,6 +220,36 @@ def test_the_lake_gives_the_rows_of_a_recount(engine: Engine, tmp_path: Path) ->
     assert intake == Intake(len(events), 3, 0, 0)
     assert list(engine.malformed()) == []
     assert_every_row(engine, expected)
+
+
+def test_revenue_is_price_times_quantity_less_refunds(engine: Engine, tmp_path: Path) -> None:
+    def sold(number: int, kind: str, price: int | None, currency: str = "EUR", **more: int | None) -> dict[str, Any]:
+        event: dict[str, Any] = json.loads(
+            line(event_type=kind, price_minor=price, currency=currency, event_id=f"sale {number}")
+        )
+        return event | more
+
+    rows = [
+        sold(0, "purchase", 3579, quantity=3),
+        sold(1, "purchase", 100),  # in a file of an earlier release, without the column
+        sold(2, "purchase", 10**9 - 1, "JPY", quantity=1_000_000),
+        sold(3, "refund", 3579),
+        sold(4, "refund", 50, quantity=2),
+        sold(5, "purchase", 20),
+        sold(6, "purchase", None, quantity=4),
+        sold(7, "view", 999),
+    ]
+
+    engine.load(lake_day_of(tmp_path, rows), DAY)
+    analyse(engine)
+    engine.keep("types", "SELECT event_type, count(*) AS events FROM events GROUP BY event_type")
+
+    euros = 3 * 3579 + 100 - 3579 - 2 * 50 + 20
+    assert set(engine.rows("revenue_by_currency")) == {("EUR", euros), ("JPY", (10**9 - 1) * 1_000_000)}
+    assert dict(engine.rows("types")) == {"purchase": 5, "refund": 2, "view": 1}
+    (summary,) = engine.rows("daily_summary")
+    total, *_, revenue = summary
+    assert (total, summary[4], revenue) == (8, 0, euros + (10**9 - 1) * 1_000_000)
 
 
 def test_what_bots_did_is_left_out_also_where_a_file_of_the_day_knows_nothing_of_bots(

@@ -31,6 +31,7 @@ DECODED = pa.schema(
         "session_id": pa.string(),
         "price_minor": pa.int64(),
         "currency": pa.string(),
+        "quantity": pa.int32(),
         "is_bot": pa.bool_(),
         "schema_id": pa.int32(),
         "kafka_partition": pa.int32(),

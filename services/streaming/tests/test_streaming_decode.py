@@ -6,12 +6,15 @@ from typing import NamedTuple
 import pytest
 from clickwatch_events import Event, EventType
 from clickwatch_events.avro import EventEncoder
+from clickwatch_events.limits import fault_of_quantity
 from clickwatch_events.schemas import EVENTS, schema_text
+from clickwatch_events.shop_event import ShopEvent, ShopEventEncoder, ShopEventType, fault_of_shop_event
+from clickwatch_streaming.dead_letters.replay import Judge
 from clickwatch_streaming.events.decode import BadReason, decoded, good_events
 from clickwatch_streaming.settings import UnknownEventType
 from pyspark.sql import Row, SparkSession
 
-WRITERS = {7: schema_text(EVENTS, 1), 300: schema_text(EVENTS, 2)}
+WRITERS = {7: schema_text(EVENTS, 1), 300: schema_text(EVENTS, 2), 301: schema_text(EVENTS, 3)}
 ARRIVED = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 EVENT = Event(
     event_id="8f14e45f-ceea-4672-9b55-000000000001",
@@ -135,3 +138,47 @@ def test_an_unknown_event_type_follows_the_policy(
     value = EventEncoder(2, 300).encode(EVENT._replace(event_type=EventType.UNKNOWN))
 
     assert decode_one(spark, value, unknown_event_type=policy).bad_reason == reason
+
+
+QUANTITIES = [
+    (None, 10**15 - 1),
+    (1, 10**15 - 1),
+    (2, 10**15 - 1),
+    (1_000_000, 999_999_999),
+    (1_000_000, 10**9),
+    (1_000_000, None),
+    (1_000_001, None),
+    (0, 5),
+    (-3, None),
+]
+
+
+def test_each_door_gives_one_verdict_on_what_all_pieces_cost(spark: SparkSession) -> None:
+    now_ms = EVENT.timestamp_ms
+    tried = [
+        ShopEvent(
+            f"id {n}", "user_1", "product_7", "laptops", ShopEventType.REFUND, now_ms, None, price, "EUR"
+        )._replace(quantity=quantity)
+        for n, (quantity, price) in enumerate(QUANTITIES)
+    ]
+    values = [ShopEventEncoder(301).encode(event) for event in tried]
+    messages = spark.createDataFrame([Message(b"u", value, offset=n) for n, value in enumerate(values)], COLUMNS)
+
+    rows = decoded(messages, WRITERS, max_future=timedelta(minutes=5)).collect()
+
+    expected = [fault_of_shop_event(event, now_ms) for event in tried]
+    found = {row.kafka_offset: row.bad_detail for row in rows}
+    assert [found[n] for n in range(len(tried))] == [one and f"{one.field}: {one.rule}" for one in expected]
+    assert [one is None for one in expected] == [True, True, False, True, False, True, False, False, False]
+    assert [fault_of_quantity(event.quantity, event.price_minor) for event in tried] == expected
+    assert {(row.event_type, row.quantity) for row in rows if row.kafka_offset == 1} == {("refund", 1)}
+    judge = Judge(Schemas(), timedelta(minutes=5), UnknownEventType.KEEP, lambda: float(now_ms))
+    judged = [judge.event_or_reason(value) for value in values]
+    assert [one is BadReason.INVALID_FIELD for one in judged] == [one is not None for one in expected]
+
+
+class Schemas:
+    """The schemas of the messages."""
+
+    def schema(self, schema_id: int) -> str:
+        return WRITERS[schema_id]

@@ -14,7 +14,19 @@ from clickwatch_batch.engines.engine import DaySource, Intake, intake_of
 from clickwatch_batch.input.log_file import LogFile, readable_log
 from clickwatch_batch.input.storage import Location
 
-_EVENTS = "SELECT user_id, product_id, product_category, event_type, price_minor, currency FROM lake"
+_EVENTS = """
+    SELECT
+        user_id,
+        product_id,
+        product_category,
+        event_type,
+        CASE event_type
+            WHEN 'purchase' THEN price_minor * {quantity}
+            WHEN 'refund' THEN -price_minor * {quantity}
+        END AS amount_minor,
+        currency
+    FROM lake
+"""
 _JUDGED_ALONE = {"session_id": "VARCHAR", "timestamp": "TIMESTAMPTZ"}
 """Columns of the lake that no analysis asks for."""
 _ROWS_A_FETCH = 10_000
@@ -87,7 +99,8 @@ class DuckDBEngine:
             "SELECT (SELECT count(*) FROM lake), (SELECT count(*) FROM duplicates)"
         ).fetchall()
         # Without duplicates nothing but the columns of the analyses need be read.
-        unique = f"{_EVENTS} ANTI JOIN duplicates USING (filename, file_row_number)" if duplicates else _EVENTS
+        events = _EVENTS.format(quantity="coalesce(quantity, 1)" if "quantity" in lake.columns else "1")
+        unique = f"{events} ANTI JOIN duplicates USING (filename, file_row_number)" if duplicates else events
         self._connection.execute(f"CREATE OR REPLACE VIEW events AS {unique}")
         return Intake(events=rows - duplicates, duplicates=duplicates, other_day=0, malformed=malformed)
 

@@ -137,6 +137,12 @@ WHERE rowid IN (
 );
 
 CREATE VIEW events AS
-SELECT user_id, product_id, product_category, event_type, price_minor, currency
+SELECT
+    user_id,
+    product_id,
+    product_category,
+    event_type,
+    CASE WHEN event_type = 'purchase' THEN price_minor END AS amount_minor,
+    currency
 FROM lines
 WHERE verdict = 'event';

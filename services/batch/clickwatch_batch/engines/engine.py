@@ -53,7 +53,8 @@ class Engine(Protocol):
         """Read a day into table `events`.
 
         The table has a row for each event of the day (duplicates once): user_id, product_id,
-        product_category, event_type (view, add_to_cart, purchase or unknown), price_minor, currency.
+        product_category, event_type (view, add_to_cart, purchase, unknown; from a lake refund too),
+        amount_minor (what it brings: price times quantity of a purchase, negative of a refund, else NULL), currency.
 
         Raises:
             UserError: the source cannot be read.

@@ -27,9 +27,11 @@ _SETTINGS = {
     # What is kept of a small day would lie in 200 pieces, and each analysis be as many tasks.
     "spark.sql.optimizer.canChangeCachedPlanOutputPartitioning": "true",
 }
-_EVENTS = (
-    "SELECT user_id, product_id, product_category, event_type, price_minor, currency FROM lines WHERE verdict = 'event'"
-)
+_EVENTS = """
+    SELECT user_id, product_id, product_category, event_type, amount_minor, currency
+    FROM lines
+    WHERE verdict = 'event'
+"""
 
 
 def connect(remote: str | None, master: str | None) -> SparkSession:
@@ -146,7 +148,12 @@ class SparkEngine:
     def _load_lake(self, lake_files: tuple[Location, ...]) -> Intake:
         # Merged, since the files of a day may be of two releases.
         rows = self._session.read.option("mergeSchema", "true").parquet(*map(_address, lake_files))
-        for name, kind in (("session_id", "string"), ("timestamp", "timestamp"), ("is_bot", "boolean")):
+        for name, kind in (
+            ("session_id", "string"),
+            ("timestamp", "timestamp"),
+            ("quantity", "int"),
+            ("is_bot", "boolean"),
+        ):
             if name not in rows.columns:
                 rows = rows.withColumn(name, sf.lit(None).cast(kind))
         rows.selectExpr("*", "_metadata.file_path AS file", "_metadata.row_index AS row").createOrReplaceTempView(

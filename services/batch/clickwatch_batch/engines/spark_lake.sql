@@ -24,7 +24,10 @@ SELECT
     product_id,
     product_category,
     event_type,
-    price_minor,
+    CASE event_type
+        WHEN 'purchase' THEN price_minor * coalesce(quantity, 1)
+        WHEN 'refund' THEN -price_minor * coalesce(quantity, 1)
+    END AS amount_minor,
     currency,
     CASE
         WHEN NOT is_event THEN 'malformed'

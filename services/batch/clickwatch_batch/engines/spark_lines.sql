@@ -113,7 +113,7 @@ SELECT
     product_category,
     -- a type newer than this release counts as unknown, as Avro readers see it
     CASE WHEN event_type IN ('view', 'add_to_cart', 'purchase') THEN event_type ELSE 'unknown' END AS event_type,
-    price_minor,
+    CASE WHEN event_type = 'purchase' THEN price_minor END AS amount_minor,
     currency,
     -- Of lines with one event id the first of the file counts. Lines without one are each their own.
     CASE

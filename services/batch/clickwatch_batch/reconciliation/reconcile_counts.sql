@@ -4,7 +4,7 @@ CREATE TABLE metric_of (event_type VARCHAR, metric VARCHAR);
 INSERT INTO metric_of VALUES
     ('view', 'views'), ('add_to_cart', 'carts'), ('purchase', 'purchases'),
     ('view', 'total_events'), ('add_to_cart', 'total_events'), ('purchase', 'total_events'),
-    ('unknown', 'total_events');
+    ('unknown', 'total_events'), ('refund', 'total_events');
 
 CREATE VIEW lake_of_day AS
 SELECT

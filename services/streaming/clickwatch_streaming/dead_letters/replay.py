@@ -18,7 +18,7 @@ from pathlib import Path
 import duckdb
 from clickwatch_events import BadFrame, Event, EventType, HotWindow
 from clickwatch_events.avro import BadMessage, EventDecoder, HotWindowDecoder
-from clickwatch_events.limits import fault_of
+from clickwatch_events.limits import fault_of, fault_of_quantity
 from clickwatch_events.registry import NotRegistered, RegistryUnavailable
 from clickwatch_events.schemas import ALERTS
 from clickwatch_service import UserError
@@ -107,7 +107,7 @@ class Judge:
         if not value:
             return BadReason.EMPTY_VALUE
         try:
-            event = self._decoder.decode(value)
+            event, quantity = self._decoder.decode_with_quantity(value)
         except BadFrame:
             return BadReason.BAD_FRAMING
         except BadMessage:
@@ -118,7 +118,7 @@ class Judge:
             return BadReason.UNKNOWN_SCHEMA_ID
         if event.timestamp_ms > self._now_ms() + self._max_future_ms:
             return BadReason.FUTURE_TIMESTAMP
-        if fault_of(event) is not None:
+        if fault_of(event) is not None or fault_of_quantity(quantity, event.price_minor) is not None:
             return BadReason.INVALID_FIELD
         if event.event_type is EventType.UNKNOWN and self._unknown_event_type is UnknownEventType.REJECT:
             return BadReason.UNKNOWN_EVENT_TYPE

@@ -4,15 +4,13 @@ Decoding runs in the JVM (Spark's `from_avro`); Python only builds the plan, so 
 needs a new plan with its id in `writers`.
 """
 
-import json
 from collections.abc import Mapping
 from datetime import timedelta
 from enum import StrEnum
-from functools import cache, reduce
+from functools import reduce
 
-from clickwatch_events.avro import READER_VERSION
-from clickwatch_events.limits import LIMITS
-from clickwatch_events.schemas import EVENTS, schema_text
+from clickwatch_events.avro import reader_text
+from clickwatch_events.limits import LIMITS, MAX_PRICE, QUANTITY, Rule
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as sf
 from pyspark.sql.avro.functions import from_avro
@@ -24,6 +22,7 @@ from clickwatch_streaming.settings import UnknownEventType
 CARRIED = ("replays", "replayed_from", "was_parked")
 """Columns that `decoded` hands on where messages have them: what is known of a message beside its bytes."""
 HEADER_BYTES = 5
+_LIMITS = {**LIMITS, "quantity": QUANTITY}
 EVENT_FIELDS = (
     "event_id",
     "user_id",
@@ -75,7 +74,7 @@ def decoded(
     """Every message with its event's fields, or with `bad_reason` saying why it is none.
 
     `messages` has the Kafka source's columns; `writers` maps schema ids to the schemas they were
-    written with. Columns out: EVENT_FIELDS, is_bot (true where the sender says so), schema_id (null
+    written with. Columns out: EVENT_FIELDS, quantity, is_bot (true where the sender says so), schema_id (null
     without a frame), kafka_partition, kafka_offset, kafka_timestamp, key, value, those of CARRIED that
     come in, bad_reason (null for a good event), bad_detail (of an invalid field,
     `product_id: control_character`).
@@ -92,10 +91,10 @@ def decoded(
         *carried,
         # Through an array, because the optimizer moves no filter below it: moved to where the event
         # is decoded, a filter on its fields would decode the message once for each of them.
-        sf.explode(sf.array(_event(writers, _reader()))).alias("event"),
+        sf.explode(sf.array(_event(writers, reader_text()))).alias("event"),
     )
     opened = framed.select(
-        *(sf.col(f"event.{name}").alias(name) for name in (*EVENT_FIELDS, "is_bot")),
+        *(sf.col(f"event.{name}").alias(name) for name in (*EVENT_FIELDS, "quantity", "is_bot")),
         _schema_id(writers).alias("schema_id"),
         "kafka_partition",
         "kafka_offset",
@@ -117,14 +116,6 @@ def good_events(decoded_messages: DataFrame) -> DataFrame:
 def of_people(events: DataFrame) -> DataFrame:
     """Only the events that no bot is said to have made; alerts and counts of windows are of these."""
     return events.where(~sf.coalesce("is_bot", sf.lit(False)))
-
-
-@cache
-def _reader() -> str:
-    """The reader schema: version READER_VERSION, and of a later one only who is a bot."""
-    schema = json.loads(schema_text(EVENTS, READER_VERSION))
-    schema["fields"].append({"name": "is_bot", "type": ["null", "boolean"], "default": None})
-    return json.dumps(schema)
 
 
 def _event(writers: Mapping[int, str], reader: str) -> Column:
@@ -162,7 +153,7 @@ def _bad_reason(writers: Mapping[int, str], max_future: timedelta, unknown_event
     is_nudge = value.isNull() & (sf.col("key") == sf.lit(NUDGE_KEY))
     is_future = event_time > sf.col("kafka_timestamp") + sf.lit(max_future)
     reason = (
-        sf.when(~is_future & keeps_all(LIMITS), sf.lit(None).cast("string"))
+        sf.when(~is_future & keeps_all(_LIMITS) & ~_costs_too_much(), sf.lit(None).cast("string"))
         .when(is_heartbeat, BadReason.HEARTBEAT)
         .when(is_nudge, BadReason.NUDGE)
         .when(value.isNull() | (sf.length(value) == 0), BadReason.EMPTY_VALUE)
@@ -178,10 +169,17 @@ def _bad_reason(writers: Mapping[int, str], max_future: timedelta, unknown_event
     return sf.when(reason.isNull() & is_unknown, BadReason.UNKNOWN_EVENT_TYPE).otherwise(reason)
 
 
+def _costs_too_much() -> Column:
+    """Whether all pieces together cost more than a price may be (`limits.fault_of_quantity`)."""
+    price, quantity = sf.col("price_minor"), sf.col("quantity")
+    return quantity.isNotNull() & price.isNotNull() & (price.cast("decimal(20,0)") * quantity > MAX_PRICE)
+
+
 def _first_fault() -> Column:
     return sf.coalesce(
         *(
             sf.concat(sf.lit(f"{name}: "), broken_rule(name, limit))  # null where it breaks none
-            for name, limit in LIMITS.items()
-        )
+            for name, limit in _LIMITS.items()
+        ),
+        sf.when(_costs_too_much(), sf.lit(f"quantity: {Rule.AMOUNT_TOO_LARGE}")),
     )

@@ -23,7 +23,7 @@ FROM (
         count(*) FILTER (WHERE event_type = 'add_to_cart') AS carts,
         count(*) FILTER (WHERE event_type = 'purchase') AS purchases,
         CAST(
-            coalesce(sum(CAST(price_minor AS DECIMAL(38, 0))) FILTER (WHERE event_type = 'purchase'), 0) AS BIGINT
+            coalesce(sum(CAST(amount_minor AS DECIMAL(38, 0))), 0) AS BIGINT
         ) AS revenue_minor
     FROM events
     GROUP BY product_category

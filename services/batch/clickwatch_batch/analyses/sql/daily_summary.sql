@@ -25,7 +25,7 @@ FROM (
         count(*) FILTER (WHERE event_type = 'purchase') AS purchases,
         count(*) FILTER (WHERE event_type = 'unknown') AS unknown_events,
         CAST(
-            coalesce(sum(CAST(price_minor AS DECIMAL(38, 0))) FILTER (WHERE event_type = 'purchase'), 0) AS BIGINT
+            coalesce(sum(CAST(amount_minor AS DECIMAL(38, 0))), 0) AS BIGINT
         ) AS revenue_minor
     FROM events
 ) AS event_counts

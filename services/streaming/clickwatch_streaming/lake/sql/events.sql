@@ -52,6 +52,7 @@ COPY (
         session_id,
         price_minor,
         currency,
+        quantity,
         is_bot,
         schema_id::INTEGER AS schema_id,
         kafka_partition,
