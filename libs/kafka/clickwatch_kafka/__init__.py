@@ -3,7 +3,7 @@
 from clickwatch_kafka.choices import Mechanism, Protocol
 from clickwatch_kafka.clients import admin, consumer, producer
 from clickwatch_kafka.connection import KafkaConnection
-from clickwatch_kafka.reaching import require_kafka
+from clickwatch_kafka.reaching import Reach, require_kafka
 from clickwatch_kafka.refusals import KafkaRefused, KafkaUnreachable, refusal
 from clickwatch_kafka.settings import KafkaSettings
 
@@ -14,6 +14,7 @@ __all__ = [
     "KafkaUnreachable",
     "Mechanism",
     "Protocol",
+    "Reach",
     "admin",
     "consumer",
     "producer",

@@ -10,17 +10,18 @@ from tenacity import RetryCallState, Retrying, retry_if_result, stop_after_delay
 
 from clickwatch_kafka.clients import Refusals, admin
 from clickwatch_kafka.connection import KafkaConnection
-from clickwatch_kafka.refusals import KafkaUnreachable
+from clickwatch_kafka.diagnosis import diagnosis
+from clickwatch_kafka.refusals import KafkaUnreachable, refusal
 
 PATIENCE_SECONDS = 8.0
-"""How long a refusal may last before it counts: a broker that starts may refuse for a moment."""
+"""How long a refusal must last to be one: a broker that starts may refuse for a moment."""
 
 
 class Reach:
     """Asks a broker what is there, and tells an outage from a refusal."""
 
-    def __init__(self, connection: KafkaConnection) -> None:
-        """Ask the Kafka of `connection`.
+    def __init__(self, connection: KafkaConnection, patience_seconds: float = PATIENCE_SECONDS) -> None:
+        """Ask the Kafka of `connection`, and take a refusal for one that lasts for `patience_seconds`.
 
         Raises:
             UserError: no client can be made of it.
@@ -30,13 +31,14 @@ class Reach:
         self._admin: AdminClient = admin(
             connection, {"log_level": 0, "socket.timeout.ms": 5000}, on_error=self._refusals.hear
         )
-        self._refused_since: float | None = None
+        self._patience_seconds = patience_seconds
+        self._silent_since: float | None = None
 
     def metadata(self, timeout_seconds: float = 2) -> ClusterMetadata | None:
         """Return what the broker tells of itself and its topics, or None while it does not answer.
 
         Raises:
-            KafkaRefused: it has refused us for PATIENCE_SECONDS.
+            KafkaRefused: it has refused us for as long as that may pass by itself.
         """
         try:
             found = self._admin.list_topics(timeout=timeout_seconds)
@@ -45,8 +47,22 @@ class Reach:
             self._admin.poll(0)
             self._raise_if_refused()
             return None
-        self._refusals.first = self._refused_since = None
+        self._refusals.first = self._silent_since = None
         return found
+
+    def require_visible(self, topic: str) -> None:
+        """Return unless the broker hides the topic from us.
+
+        Raises:
+            KafkaRefused: it does.
+        """
+        try:
+            error = self._admin.list_topics(topic, timeout=5).topics[topic].error
+        except KafkaException:
+            return
+        refused = refusal(self._connection, error, f"describe topic {topic}") if error is not None else None
+        if refused is not None:
+            raise refused
 
     @property
     def last_words(self) -> str:
@@ -54,11 +70,12 @@ class Reach:
         return self._refusals.last_words or "no answer"
 
     def _raise_if_refused(self) -> None:
-        refused = self._refusals.first
-        if refused is None:
+        self._silent_since = self._silent_since or monotonic()
+        if monotonic() - self._silent_since < self._patience_seconds:
             return
-        self._refused_since = self._refused_since or monotonic()
-        if monotonic() - self._refused_since >= PATIENCE_SECONDS:
+        # A listener that is not what we take it for mostly leaves without a word, so it is looked at.
+        refused = diagnosis(self._connection) or self._refusals.first
+        if refused is not None:
             raise refused
 
 
@@ -67,6 +84,7 @@ def require_kafka(
     topics: Iterable[str] = (),
     timeout_seconds: float = 60,
     say: Callable[[str], None] | None = None,
+    patience_seconds: float = PATIENCE_SECONDS,
 ) -> ClusterMetadata:
     """Return what the broker tells of itself once it lets us in and the topics are there.
 
@@ -74,20 +92,23 @@ def require_kafka(
         connection: how to reach it.
         topics: what must be there.
         timeout_seconds: how long to wait for a broker that does not answer, or topics that are not there. A
-            refusal ends the wait after PATIENCE_SECONDS.
+            refusal ends the wait after `patience_seconds`.
         say: is called with a line each time that it waits.
+        patience_seconds: how long a refusal must last to be one.
 
     Raises:
-        KafkaRefused: it refuses us.
+        KafkaRefused: it refuses us, or hides a topic from us.
         KafkaUnreachable: it did not answer in time, or lacks a topic.
     """
-    reach, wanted = Reach(connection), list(topics)
+    reach, wanted = Reach(connection, patience_seconds), list(topics)
     why = ""
 
     def look() -> ClusterMetadata | None:
         nonlocal why
         found = reach.metadata()
         missing = [topic for topic in wanted if found is not None and topic not in found.topics]
+        for topic in missing:
+            reach.require_visible(topic)
         if found is not None and not missing:
             return found
         why = (

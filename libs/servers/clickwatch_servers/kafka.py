@@ -3,12 +3,13 @@
 import base64
 import subprocess
 import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from clickwatch_jars.jars import Artifact, fetched_jars
+from clickwatch_kafka import KafkaConnection, Reach
 from clickwatch_service import UserError
-from confluent_kafka import KafkaException
-from confluent_kafka.admin import AdminClient
 
 from clickwatch_servers.java import Java
 from clickwatch_servers.ports import HOST, accepts_connections, free_port
@@ -18,6 +19,41 @@ ARTIFACTS = (
     Artifact("org.apache.kafka", "kafka_2.13", "4.4.0", with_dependencies=True),
     Artifact("org.apache.logging.log4j", "log4j-slf4j-impl", "2.25.5", with_dependencies=True),
 )
+
+
+@dataclass(frozen=True)
+class Listener:
+    """A further door of a broker.
+
+    Attributes:
+        name: in capital letters.
+        port: where it listens on 127.0.0.1.
+        protocol: SSL, SASL_SSL or SASL_PLAINTEXT.
+        keystore: PEM of the broker's key and certificate; None without TLS.
+        asks_for_certificate: whether clients must show one.
+    """
+
+    name: str
+    port: int
+    protocol: str
+    keystore: Path | None = None
+    asks_for_certificate: bool = False
+
+
+@dataclass(frozen=True)
+class Security:
+    """Doors that ask who is there, beside the plain one, through which anyone on this machine may do anything.
+
+    Attributes:
+        listeners: the doors.
+        authorities: PEM of who signs clients' certificates.
+        users: names and passwords, each for PLAIN and for SCRAM alike.
+    """
+
+    listeners: tuple[Listener, ...]
+    authorities: Path
+    users: Mapping[str, str] = field(repr=False)
+
 
 REGISTRATION_SECONDS = 120
 """How long a broker tries to be let in; after a kill that takes as long as its session."""
@@ -43,7 +79,15 @@ def kafka_jars(java: Java, ivy: Path | None = None) -> Path:
     return fetched_jars("kafka", ARTIFACTS, java, ivy)
 
 
-def start_kafka(folder: Path, port: int, java: Java, jars: Path, log_file: Path, heap_mb: int = 256) -> Process:
+def start_kafka(
+    folder: Path,
+    port: int,
+    java: Java,
+    jars: Path,
+    log_file: Path,
+    heap_mb: int = 256,
+    security: Security | None = None,
+) -> Process:
     """Start a broker and return at once; `wait_for_kafka` says when it serves.
 
     Args:
@@ -53,17 +97,19 @@ def start_kafka(folder: Path, port: int, java: Java, jars: Path, log_file: Path,
         jars: see `kafka_jars`.
         log_file: what it says.
         heap_mb: its memory besides the file cache.
+        security: further listeners, users and ACLs.
 
     Raises:
         UserError: the folder cannot be formatted.
     """
     folder.mkdir(parents=True, exist_ok=True)
     properties = folder / "server.properties"
-    properties.write_text(_properties(folder, port, controller_port=free_port()))
+    properties.touch(0o600)
+    properties.write_text(_properties(folder, port, controller_port=free_port(), security=security))
     (folder / "log4j2.yaml").write_text(_LOG4J)
     classpath = {"CLASSPATH": f"{jars}/*"}
     if not (folder / "data" / "meta.properties").exists():
-        _format(properties, java, classpath)
+        _format(properties, java, classpath, security)
     return Process(
         Command(
             "Kafka",
@@ -91,18 +137,11 @@ def wait_for_kafka(kafka: Process, port: int, timeout_seconds: float = REGISTRAT
     """
     # librdkafka retries a refused connection ever more slowly, hence the plain look at the port first.
     kafka.wait_until(lambda: accepts_connections(port), timeout_seconds)
-    admin = AdminClient({"bootstrap.servers": f"{HOST}:{port}", "log_level": 0})
-    kafka.wait_until(lambda: _answers(admin), timeout_seconds)
+    reach = Reach(KafkaConnection(bootstrap_servers=f"{HOST}:{port}"))
+    kafka.wait_until(lambda: reach.metadata() is not None, timeout_seconds)
 
 
-def _answers(admin: AdminClient) -> bool:
-    try:
-        return bool(admin.list_topics(timeout=2).brokers)
-    except KafkaException:
-        return False
-
-
-def _format(properties: Path, java: Java, environment: dict[str, str]) -> None:
+def _format(properties: Path, java: Java, environment: dict[str, str], security: Security | None) -> None:
     cluster_id = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
     done = subprocess.run(
         [
@@ -112,6 +151,7 @@ def _format(properties: Path, java: Java, environment: dict[str, str]) -> None:
             "format",
             f"--cluster-id={cluster_id}",
             f"--config={properties}",
+            *_scram_users(security),
         ],
         env=environment,
         capture_output=True,
@@ -122,8 +162,18 @@ def _format(properties: Path, java: Java, environment: dict[str, str]) -> None:
         raise UserError(f"Kafka's folder {properties.parent} cannot be formatted: {done.stdout}{done.stderr}")
 
 
-def _properties(folder: Path, port: int, controller_port: int) -> str:
-    settings = {
+def _scram_users(security: Security | None) -> list[str]:
+    if security is None:
+        return []
+    return [
+        f"--add-scram={mechanism}=[name={name},password={password}]"
+        for name, password in security.users.items()
+        for mechanism in ("SCRAM-SHA-256", "SCRAM-SHA-512")
+    ]
+
+
+def _properties(folder: Path, port: int, controller_port: int, security: Security | None) -> str:
+    settings: dict[str, object] = {
         "process.roles": "broker,controller",
         "node.id": 1,
         "controller.quorum.voters": f"1@{HOST}:{controller_port}",
@@ -150,4 +200,42 @@ def _properties(folder: Path, port: int, controller_port: int) -> str:
         # It waits for that and must not give up first.
         "initial.broker.registration.timeout.ms": 1000 * REGISTRATION_SECONDS,
     }
+    if security is not None:
+        _add_security(settings, security)
     return "".join(f"{key}={value}\n" for key, value in settings.items())
+
+
+def _add_security(settings: dict[str, object], security: Security) -> None:
+    for one in security.listeners:
+        door = f",{one.name}://{HOST}:{one.port}"
+        settings["listeners"] = f"{settings['listeners']}{door}"
+        settings["advertised.listeners"] = f"{settings['advertised.listeners']}{door}"
+        protocols = settings["listener.security.protocol.map"]
+        settings["listener.security.protocol.map"] = f"{protocols},{one.name}:{one.protocol}"
+        own = f"listener.name.{one.name.lower()}"
+        if one.keystore is not None:
+            settings |= {f"{own}.ssl.keystore.type": "PEM", f"{own}.ssl.keystore.location": one.keystore}
+            settings |= {f"{own}.ssl.truststore.type": "PEM", f"{own}.ssl.truststore.location": security.authorities}
+        if one.asks_for_certificate:
+            settings[f"{own}.ssl.client.auth"] = "required"
+            settings[f"{own}.ssl.principal.mapping.rules"] = "RULE:^CN=(.*)$/$1/"
+        if one.protocol.startswith("SASL"):
+            settings |= _logins(own, security.users)
+    settings["sasl.enabled.mechanisms"] = "PLAIN,SCRAM-SHA-256,SCRAM-SHA-512,OAUTHBEARER"
+    settings["authorizer.class.name"] = "org.apache.kafka.metadata.authorizer.StandardAuthorizer"
+    # The plain door alone lets in somebody without a name.
+    settings["super.users"] = "User:ANONYMOUS"
+
+
+def _logins(own: str, users: Mapping[str, str]) -> dict[str, object]:
+    module = "org.apache.kafka.common.security"
+    named = " ".join(f'user_{name}="{password}"' for name, password in users.items())
+    scram = f"{module}.scram.ScramLoginModule required;"
+    return {
+        f"{own}.plain.sasl.jaas.config": f"{module}.plain.PlainLoginModule required {named};",
+        f"{own}.scram-sha-256.sasl.jaas.config": scram,
+        f"{own}.scram-sha-512.sasl.jaas.config": scram,
+        # Takes tokens that nobody signed: a login for tests.
+        f"{own}.oauthbearer.sasl.jaas.config": f"{module}.oauthbearer.OAuthBearerLoginModule required "
+        'unsecuredLoginStringClaim_sub="broker";',
+    }

@@ -1,0 +1,171 @@
+"""A Kafka that asks who is there, as a pytest fixture: TLS, logins of every kind, ACLs.
+
+Use it by `pytest_plugins = ["clickwatch_servers.fixtures", "clickwatch_servers.secured"]`.
+"""
+
+import base64
+import json
+import secrets
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from urllib.parse import parse_qs
+
+import pytest
+from clickwatch_kafka import KafkaConnection, Mechanism, Protocol
+
+from clickwatch_servers.certificates import Authority, Certificate
+from clickwatch_servers.java import find_java
+from clickwatch_servers.kafka import Listener, Security, kafka_jars, start_kafka, wait_for_kafka
+from clickwatch_servers.ports import HOST, free_port
+
+USERS = ("shop", "stranger")
+"""`shop` is given rights by the tests that need them, `stranger` none."""
+
+
+@dataclass(frozen=True)
+class SecuredKafka:
+    """A broker with a plain door for tests and secured ones for what is tested.
+
+    Attributes:
+        plain: the address of the door through which anyone may do anything.
+        ports: of the secured doors, by name: SASL, PLAINSASL, MTLS, EXPIRED, ELSEWHERE.
+        authority: signs its certificates.
+        client: a client's certificate, for the user `shop`.
+        files: holds a password file for each user, named after him, and `wrong`.
+        token_url: where OAUTHBEARER gets tokens.
+        log_file: what the broker says.
+    """
+
+    plain: str
+    ports: Mapping[str, int]
+    authority: Authority
+    client: Certificate
+    files: Path
+    token_url: str
+    log_file: Path
+
+    def address(self, door: str, host: str = HOST) -> str:
+        """Return the bootstrap address of a door."""
+        return f"{host}:{self.ports[door]}"
+
+    def variables(self, mechanism: str = "SCRAM-SHA-512", user: str = "shop", door: str = "SASL") -> dict[str, str]:
+        """Return the environment of a service that logs in."""
+        login = {"KAFKA_SASL_USERNAME": user, "KAFKA_SASL_PASSWORD_FILE": str(self.files / user)}
+        if mechanism == "OAUTHBEARER":
+            login = {
+                "KAFKA_OAUTH_TOKEN_URL": self.token_url,
+                "KAFKA_OAUTH_CLIENT_ID": user,
+                "KAFKA_OAUTH_CLIENT_SECRET_FILE": str(self.files / user),
+            }
+        return {
+            "KAFKA_BOOTSTRAP_SERVERS": self.address(door),
+            "KAFKA_SECURITY_PROTOCOL": "SASL_SSL",
+            "KAFKA_SASL_MECHANISM": mechanism,
+            "KAFKA_SSL_CA_FILE": str(self.authority.file),
+            **login,
+        }
+
+    def connection(self, user: str = "shop") -> KafkaConnection:
+        """Return how a user logs in by SCRAM over TLS."""
+        return KafkaConnection(
+            bootstrap_servers=self.address("SASL"),
+            security_protocol=Protocol.SASL_SSL,
+            sasl_mechanism=Mechanism.SCRAM_SHA_512,
+            sasl_username=user,
+            sasl_password_file=self.files / user,
+            ssl_ca_file=self.authority.file,
+        )
+
+    def master(self) -> KafkaConnection:
+        """Return how the tests themselves get in, with every right."""
+        return KafkaConnection(bootstrap_servers=self.plain)
+
+    def password(self, user: str) -> str:
+        """Return a user's password, to be looked for where it must not be."""
+        return (self.files / user).read_text()
+
+
+@pytest.fixture(scope="session")
+def secured_kafka(servers_dir: Path) -> Iterator[SecuredKafka]:
+    """A Kafka with secured listeners and ACLs."""
+    java, port, folder = find_java(21), free_port(), servers_dir / "secured-kafka"
+    files = folder / "files"
+    authority = Authority(files, "clickwatch")
+    good = authority.issue("broker").both
+    listeners = (
+        Listener("SASL", free_port(), "SASL_SSL", good),
+        Listener("PLAINSASL", free_port(), "SASL_PLAINTEXT"),
+        Listener("MTLS", free_port(), "SSL", good, asks_for_certificate=True),
+        Listener("EXPIRED", free_port(), "SASL_SSL", authority.issue("old-broker", expired=True).both),
+        Listener("ELSEWHERE", free_port(), "SASL_SSL", authority.issue("other", ("kafka.example.com",)).both),
+    )
+    # Long and of one alphabet, so that a search for one in logs finds nothing else.
+    users = {user: f"planted{secrets.token_hex(16)}" for user in USERS}
+    for user, password in {**users, "wrong": "not-the-password"}.items():
+        (files / user).touch(0o600)
+        (files / user).write_text(password)
+    log_file = servers_dir / "secured-kafka.log"
+    security = Security(listeners, authority.file, users)
+    kafka = start_kafka(folder, port, java, kafka_jars(java), log_file, security=security)
+    tokens = _TokenServer((HOST, free_port()), users)
+    threading.Thread(target=tokens.serve_forever, daemon=True).start()
+    try:
+        wait_for_kafka(kafka, port)
+        yield SecuredKafka(
+            f"{HOST}:{port}",
+            {one.name: one.port for one in listeners},
+            authority,
+            authority.issue("shop"),
+            files,
+            f"http://{HOST}:{tokens.server_port}/token",
+            log_file,
+        )
+    finally:
+        kafka.kill()
+        tokens.shutdown()
+        tokens.server_close()
+
+
+class _TokenServer(ThreadingHTTPServer):
+    """OIDC's client credentials as far as Kafka's clients ask: tokens that nobody signed, by name and secret."""
+
+    daemon_threads = True
+
+    def __init__(self, address: tuple[str, int], users: Mapping[str, str]) -> None:
+        self.users = users
+        super().__init__(address, _TokenRequest)
+
+
+class _TokenRequest(BaseHTTPRequestHandler):
+    server: _TokenServer
+
+    def do_POST(self) -> None:
+        body = parse_qs(self.rfile.read(int(self.headers["Content-Length"])).decode())
+        kind, _, word = self.headers.get("Authorization", "").partition(" ")
+        user, _, secret = base64.b64decode(word).decode().partition(":") if kind == "Basic" else ("", "", "")
+        if self.server.users.get(user) != secret or body.get("grant_type") != ["client_credentials"]:
+            self._answer(401, {"error": "invalid_client"})
+            return
+        now = int(time.time())
+        claims = {"sub": user, "iat": now, "exp": now + 300, "scope": body.get("scope", ["kafka"])[0]}
+        token = ".".join((_base64({"alg": "none", "typ": "JWT"}), _base64(claims), ""))
+        self._answer(200, {"access_token": token, "token_type": "Bearer", "expires_in": 300})
+
+    def _answer(self, status: int, document: object) -> None:
+        body = json.dumps(document).encode()
+        self.send_response(status)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002
+        """Say nothing."""
+
+
+def _base64(document: object) -> str:
+    return base64.urlsafe_b64encode(json.dumps(document).encode()).decode().rstrip("=")
