@@ -9,6 +9,7 @@ from clickwatch_events.registry import Registry
 from clickwatch_events.schemas import NAMES
 from clickwatch_events.topics import create_topics
 from clickwatch_jars.cache import cache_dir
+from clickwatch_kafka import KafkaConnection
 from clickwatch_servers import Command, Postgres, Process, find_java, start_kafka, start_postgres, start_registry
 from clickwatch_servers.airflow import DATABASE as AIRFLOW_DATABASE
 from clickwatch_servers.airflow import PARTS as AIRFLOW_PARTS
@@ -100,7 +101,7 @@ class Stack:
     def wait_for_topics(self) -> None:
         """Return once the broker has the topics."""
         wait_for_kafka(self._kafka, self.ports.kafka)
-        create_topics(self.bootstrap)
+        create_topics(KafkaConnection.plain(self.bootstrap))
 
     def wait_for_schemas(self) -> None:
         """Return once the registry knows the released schemas."""

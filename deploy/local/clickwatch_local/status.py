@@ -9,8 +9,9 @@ from time import time
 import httpx2
 import psutil
 import psycopg
+from clickwatch_kafka import KafkaConnection, consumer
 from clickwatch_service.healthy import health_file, troubles
-from confluent_kafka import Consumer, KafkaException, TopicPartition
+from confluent_kafka import KafkaException, TopicPartition
 
 from clickwatch_local.places import DataDir
 from clickwatch_local.state import Part, State, is_running, read_state
@@ -132,9 +133,9 @@ def committed_offsets(checkpoint: Path) -> dict[tuple[str, int], int]:
 
 
 def _behind(bootstrap: str, offsets: dict[tuple[str, int], int]) -> int:
-    consumer = Consumer({"bootstrap.servers": bootstrap, "group.id": "clickwatch-status", "log_level": 0})
+    reader = consumer(KafkaConnection.plain(bootstrap), {"group.id": "clickwatch-status", "log_level": 0})
     try:
-        ends = {one: consumer.get_watermark_offsets(TopicPartition(*one), timeout=5)[1] for one in offsets}
+        ends = {one: reader.get_watermark_offsets(TopicPartition(*one), timeout=5)[1] for one in offsets}
     finally:
-        consumer.close()
+        reader.close()
     return sum(max(0, ends[one] - offset) for one, offset in offsets.items())

@@ -10,6 +10,7 @@ from clickwatch_events.registry import Registry
 from clickwatch_events.schemas import NAMES
 from clickwatch_events.topics import Topic, create_topics
 from clickwatch_jars.cache import cache_dir
+from clickwatch_kafka import KafkaConnection
 from clickwatch_ledger import Pipeline
 from clickwatch_local.settings import Settings
 from clickwatch_servers import Command, Process
@@ -30,7 +31,7 @@ class Services:
         base = postgres_url.rsplit("/", 1)[0]
         self.pipeline = Pipeline(bootstrap, f"{base}/{name}", folder / "data", topic=name)
         create_topics(
-            bootstrap,
+            KafkaConnection.plain(bootstrap),
             (
                 Topic(self.pipeline.topic, 2, {"message.timestamp.type": "LogAppendTime"}),
                 Topic(self.pipeline.dead_letters_topic, 1),

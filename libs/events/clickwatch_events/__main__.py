@@ -1,11 +1,13 @@
 """Command line of the event contracts."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from clickwatch_service import UserError, run_cli
+from clickwatch_kafka import KafkaSettings, require_kafka
+from clickwatch_service import UserError, load_settings, run_cli
 from confluent_kafka.schema_registry.error import SchemaRegistryError
 
 from clickwatch_events.registry import Registry, RegistryUnavailable
@@ -57,12 +59,16 @@ def register(
 @app.command()
 def create_topics(
     bootstrap: Annotated[
-        str, typer.Option("--bootstrap", envvar="KAFKA_BOOTSTRAP_SERVERS", help="The broker's address.")
-    ] = "localhost:9092",
+        str | None, typer.Option("--bootstrap", help="The broker's address, instead of KAFKA_BOOTSTRAP_SERVERS.")
+    ] = None,
 ) -> None:
-    """Create the topics that are not there yet."""
-    create(bootstrap)
-    typer.echo(f"{', '.join(one.name for one in TOPICS)} are at {bootstrap}")
+    """Create the topics that are not there yet; TLS and login by the KAFKA_ variables."""
+    kafka = load_settings(KafkaSettings).kafka
+    if bootstrap is not None:
+        kafka = replace(kafka, bootstrap_servers=bootstrap)
+    require_kafka(kafka)
+    create(kafka)
+    typer.echo(f"{', '.join(one.name for one in TOPICS)} are at {kafka.bootstrap_servers}")
 
 
 if __name__ == "__main__":

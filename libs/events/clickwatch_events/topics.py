@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from clickwatch_kafka import KafkaConnection, admin, refusal
 from clickwatch_service import UserError
 from confluent_kafka import KafkaError, KafkaException
-from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
 EVENTS = "clickstream-events"
@@ -36,17 +36,23 @@ TOPICS = (
 )
 
 
-def create_topics(bootstrap: str, topics: tuple[Topic, ...] = TOPICS) -> None:
+def create_topics(kafka: KafkaConnection, topics: tuple[Topic, ...] = TOPICS) -> None:
     """Create the topics that are not there yet.
 
     Raises:
         UserError: the broker refuses one.
     """
-    admin = AdminClient({"bootstrap.servers": bootstrap, "log_level": 0})
-    made = admin.create_topics([NewTopic(one.name, one.partitions, config=dict(one.config)) for one in topics])
+    made = admin(kafka, {"log_level": 0}).create_topics(
+        [NewTopic(one.name, one.partitions, config=dict(one.config)) for one in topics]
+    )
     for name, result in made.items():
         try:
             result.result(30)
         except KafkaException as error:
             if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
-                raise UserError(f"topic {name} cannot be created at {bootstrap}: {error.args[0].str()}") from error
+                refused = refusal(kafka, error.args[0], f"create topic {name}")
+                if refused is not None:
+                    raise refused from error
+                raise UserError(
+                    f"topic {name} cannot be created at {kafka.bootstrap_servers}: {error.args[0].str()}"
+                ) from error

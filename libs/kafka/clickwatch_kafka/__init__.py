@@ -3,6 +3,7 @@
 from clickwatch_kafka.choices import Mechanism, Protocol
 from clickwatch_kafka.clients import admin, consumer, producer
 from clickwatch_kafka.connection import KafkaConnection
+from clickwatch_kafka.java import java_options, spark_options
 from clickwatch_kafka.reaching import Reach, require_kafka
 from clickwatch_kafka.refusals import KafkaRefused, KafkaUnreachable, refusal
 from clickwatch_kafka.settings import KafkaSettings
@@ -17,7 +18,9 @@ __all__ = [
     "Reach",
     "admin",
     "consumer",
+    "java_options",
     "producer",
     "refusal",
     "require_kafka",
+    "spark_options",
 ]

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
 from clickwatch_kafka.choices import Mechanism, Protocol
 from clickwatch_kafka.consistency import require_consistent
@@ -50,6 +51,11 @@ class KafkaConnection:
     oauth_scope: str | None = None
     oauth_ca_file: Path | None = None
     client_properties: str = ""
+
+    @classmethod
+    def plain(cls, bootstrap_servers: str) -> Self:
+        """Return a connection without TLS and login, as on one machine."""
+        return cls(bootstrap_servers=bootstrap_servers)
 
     def __post_init__(self) -> None:
         """Refuse what contradicts itself.

@@ -53,6 +53,22 @@ def java_properties(connection: KafkaConnection) -> dict[str, str]:
     return properties
 
 
+def spark_options(connection: KafkaConnection) -> dict[str, str]:
+    """Return the options of Spark's connector, for a source and for a sink.
+
+    Raises:
+        UserError: see `java_properties`.
+    """
+    return {f"kafka.{name}": value for name, value in java_properties(connection).items()}
+
+
+def java_options(connection: KafkaConnection) -> list[str]:
+    """Return the options that a Java machine needs whose clients are made by `java_properties`."""
+    if connection.oauth_token_url is None:
+        return []
+    return [f"-D{ALLOWED_URLS}={connection.oauth_token_url}"]
+
+
 def _tls(connection: KafkaConnection) -> dict[str, str]:
     properties = {"ssl.endpoint.identification.algorithm": "https"}
     if connection.ssl_ca_file is not None:

@@ -12,8 +12,8 @@ import duckdb
 import psycopg
 from clickwatch_events.avro import HotWindowCodec
 from clickwatch_events.event import HotWindow
+from clickwatch_kafka import KafkaConnection, admin, consumer
 from confluent_kafka import Consumer, KafkaError, Message, TopicPartition
-from confluent_kafka.admin import AdminClient
 from psycopg.rows import TupleRow
 
 from clickwatch_ledger.ledger import Key, Ledger
@@ -152,19 +152,20 @@ class Pipeline:
         return messages
 
     def _consumer(self) -> Consumer:
-        return Consumer(
+        return consumer(
+            KafkaConnection.plain(self.bootstrap),
             {
-                "bootstrap.servers": self.bootstrap,
                 "group.id": "ledger",
                 "isolation.level": "read_committed",
                 "enable.auto.commit": False,
                 "enable.partition.eof": True,
-            }
+            },
         )
 
     def _partitions(self, topic: str) -> list[int]:
-        admin = AdminClient({"bootstrap.servers": self.bootstrap})
-        return list(admin.list_topics(topic, timeout=10).topics[topic].partitions)
+        return list(
+            admin(KafkaConnection.plain(self.bootstrap)).list_topics(topic, timeout=10).topics[topic].partitions
+        )
 
 
 def when_through(ledger: Ledger) -> tuple[object, ...]:

@@ -137,7 +137,7 @@ def wait_for_kafka(kafka: Process, port: int, timeout_seconds: float = REGISTRAT
     """
     # librdkafka retries a refused connection ever more slowly, hence the plain look at the port first.
     kafka.wait_until(lambda: accepts_connections(port), timeout_seconds)
-    reach = Reach(KafkaConnection(bootstrap_servers=f"{HOST}:{port}"))
+    reach = Reach(KafkaConnection.plain(f"{HOST}:{port}"))
     kafka.wait_until(lambda: reach.metadata() is not None, timeout_seconds)
 
 

@@ -82,7 +82,7 @@ class SecuredKafka:
 
     def master(self) -> KafkaConnection:
         """Return how the tests themselves get in, with every right."""
-        return KafkaConnection(bootstrap_servers=self.plain)
+        return KafkaConnection.plain(self.plain)
 
     def password(self, user: str) -> str:
         """Return a user's password, to be looked for where it must not be."""

@@ -1,11 +1,14 @@
 """The event topic."""
 
+from time import monotonic
+
 from clickwatch_events import Event
 from clickwatch_events.avro import EventEncoder
 from clickwatch_events.registry import NotRegistered, Registry, RegistryUnavailable
 from clickwatch_events.schemas import EVENTS
+from clickwatch_kafka import KafkaRefused, Reach, producer, refusal
 from clickwatch_service import UserError
-from confluent_kafka import KafkaError, KafkaException, Message, Producer
+from confluent_kafka import KafkaError, Message
 from structlog import get_logger
 from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_after_delay, wait_exponential
 
@@ -43,18 +46,19 @@ class EventTopic:
         """Connect.
 
         Raises:
-            UserError: the broker or the topic is not there within WAIT_TIMEOUT.
+            UserError: the broker or the topic is not there within WAIT_TIMEOUT, or refuses us.
         """
         self._settings = settings
         self._topic = settings.kafka_topic
         self._encode_v1, self._encode_v2 = encoders[1].encode, encoders[2].encode
         self._keys: dict[str, bytes] = {}
         self._first_failure: str | None = None
+        self._refused: KafkaRefused | None = None
         self.records = 0
         self.failed = 0
-        self._producer = Producer(
+        self._producer = producer(
+            settings.kafka,
             {
-                "bootstrap.servers": settings.kafka_bootstrap_servers,
                 "enable.idempotence": True,
                 "acks": "all",
                 "compression.type": "lz4",
@@ -68,9 +72,9 @@ class EventTopic:
                 # Only failures call back: a call for each success would cost as much as encoding it.
                 "delivery.report.only.error": True,
                 "on_delivery": self._on_failure,
-                "error_cb": self._on_error,
                 "log_level": 2,
-            }
+            },
+            self._on_error,
         )
         self._wait()
 
@@ -108,6 +112,8 @@ class EventTopic:
         self._producer.poll(0)
         if self.failed:
             self.flush()
+        if self._refused is not None:
+            raise self._refused
 
     def flush(self) -> None:
         """Return once every message is acknowledged or has failed.
@@ -115,13 +121,23 @@ class EventTopic:
         Raises:
             UserError: some were not acknowledged within DELIVERY_TIMEOUT.
         """
-        left = self._producer.flush(self._settings.delivery_timeout.total_seconds() + 5)
+        left = self._flushed(self._settings.delivery_timeout.total_seconds() + 5)
+        if self._refused is not None and (self.failed or left):
+            raise self._refused
         if self.failed or left:
             raise UserError(
                 f"{self.failed + left} of {self.records} messages for topic {self._topic} were not acknowledged by "
                 f"{self._settings.kafka_bootstrap_servers} ({self._first_failure or 'timed out'}): "
                 "see to the broker and run again"
             )
+
+    def _flushed(self, limit_seconds: float) -> int:
+        """Return how many messages are left, after the limit or once the broker has refused them."""
+        end = monotonic() + limit_seconds
+        while True:
+            left = self._producer.flush(min(1.0, limit_seconds))
+            if not left or self._refused is not None or monotonic() >= end:
+                return left
 
     def _produce_when_there_is_room(self, value: bytes | None, key: bytes) -> None:
         while True:
@@ -141,14 +157,20 @@ class EventTopic:
         if error is not None:
             self.failed += 1
             self._first_failure = self._first_failure or error.str()
+            self._note_refusal(error)
 
     def _on_error(self, error: KafkaError) -> None:
         log.warning("kafka_unreachable", broker=self._settings.kafka_bootstrap_servers, error=error.str())
+        self._note_refusal(error)
+
+    def _note_refusal(self, error: KafkaError) -> None:
+        self._refused = self._refused or refusal(self._settings.kafka, error, f"write to topic {self._topic}")
 
     def _wait(self) -> None:
         """Return once the topic is there."""
         settings = self._settings
         limit = settings.wait_timeout.total_seconds()
+        reach = Reach(settings.kafka)
 
         def tell(state: RetryCallState) -> None:
             error = state.outcome and state.outcome.exception()
@@ -163,20 +185,17 @@ class EventTopic:
                 reraise=True,
             ):
                 with attempt:
-                    self._look_for_topic()
+                    self._look_for_topic(reach)
         except _NotYet as error:
             raise UserError(f"{error}, waited {limit:.0f} s (WAIT_TIMEOUT)") from None
 
-    def _look_for_topic(self) -> None:
+    def _look_for_topic(self, reach: Reach) -> None:
         broker = self._settings.kafka_bootstrap_servers
-        try:
-            patience = min(5.0, self._settings.wait_timeout.total_seconds())
-            found = self._producer.list_topics(self._topic, timeout=patience).topics[self._topic]
-        except KafkaException as error:
+        metadata = reach.metadata(min(5.0, self._settings.wait_timeout.total_seconds()))
+        if metadata is None:
             raise _NotYet(
-                f"no Kafka broker answers at {broker} ({error.args[0].str()}): start it or set KAFKA_BOOTSTRAP_SERVERS"
-            ) from None
-        if found.error is not None:
-            raise _NotYet(
-                f"topic {self._topic} at {broker}: {found.error.str()}: create it or set KAFKA_TOPIC"
-            ) from None
+                f"no Kafka broker answers at {broker} ({reach.last_words}): start it or set KAFKA_BOOTSTRAP_SERVERS"
+            )
+        if self._topic not in metadata.topics:
+            reach.require_visible(self._topic)
+            raise _NotYet(f"topic {self._topic} at {broker}: is not there: create it or set KAFKA_TOPIC")

@@ -3,15 +3,15 @@
 from datetime import timedelta
 from pathlib import Path
 
+from clickwatch_kafka import KafkaSettings
 from clickwatch_service import Duration, UserError
 from clickwatch_service.metrics import MetricsSettings
 from pydantic import Field
 
 
-class Settings(MetricsSettings):
+class Settings(MetricsSettings, KafkaSettings):
     """What the simulator reads from the environment; names and defaults: spec, simulator."""
 
-    kafka_bootstrap_servers: str = "localhost:9092"
     kafka_topic: str = "clickstream-events"
     schema_registry_url: str = "http://localhost:8085/apis/ccompat/v7"
     wait_timeout: Duration = timedelta(seconds=60)

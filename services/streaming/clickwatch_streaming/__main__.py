@@ -53,7 +53,7 @@ def _run(parts: frozenset[Part]) -> None:
 def project() -> None:
     """Run only the projector: topic of hot windows to table and console; others of its kind take turns with it."""
     settings, stop = load_settings(Settings), stop_on_signals()
-    topics = wait_for_topics(settings.kafka_bootstrap_servers, [settings.alerts_topic], settings.wait_timeout, stop)
+    topics = wait_for_topics(settings.kafka, [settings.alerts_topic], settings.wait_timeout, stop)
     metrics = ProjectorMetrics()
     watchdog = Watchdog(settings, Watched(settings.checkpoints_dir), frozenset({Part.PROJECTOR}))
     with served_metrics(settings, metrics), watching(watchdog, settings.stall_timeout, kill=lambda: None):

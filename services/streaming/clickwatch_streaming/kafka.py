@@ -6,17 +6,14 @@ from datetime import timedelta
 from typing import NamedTuple
 
 import structlog
+from clickwatch_kafka import KafkaConnection, Reach, consumer, producer, refusal
 from clickwatch_service import UserError
 from confluent_kafka import (
     OFFSET_BEGINNING,
-    Consumer,
     KafkaError,
-    KafkaException,
     Message,
-    Producer,
     TopicPartition,
 )
-from confluent_kafka.admin import AdminClient
 
 from clickwatch_streaming.waiting import waited_for
 
@@ -39,34 +36,38 @@ class Record(NamedTuple):
 
 
 def wait_for_topics(
-    bootstrap_servers: str, topics: Iterable[str], limit: timedelta, stop: threading.Event
+    kafka: KafkaConnection, topics: Iterable[str], limit: timedelta, stop: threading.Event
 ) -> dict[str, int]:
     """How many partitions each topic has, once the broker answers and all are there.
 
     Raises:
         UserError: they are not there after `limit`; it says which, or that no broker answers.
+        KafkaRefused: the broker does not let us in, or hides one of them from us.
     """
-    admin = AdminClient({"bootstrap.servers": bootstrap_servers, "log_level": 0, "socket.timeout.ms": 5000})
+    reach = Reach(kafka)
     missing = "no broker answers"
     found: dict[str, int] = {}
 
     def look() -> bool:
         nonlocal missing, found
-        try:
-            known = admin.list_topics(timeout=2).topics
-        except KafkaException:
+        metadata = reach.metadata()
+        if metadata is None:
             missing = "no broker answers"
             return False
+        known = metadata.topics
+        for topic in topics:
+            if topic not in known:
+                reach.require_visible(topic)
         found = {topic: len(known[topic].partitions) for topic in topics if topic in known}
         missing = "topic missing: " + ", ".join(topic for topic in topics if topic not in known)
         return all(topic in found for topic in topics)
 
     def say() -> None:
-        log.info("waiting for Kafka", address=bootstrap_servers, reason=missing)
+        log.info("waiting for Kafka", address=kafka.bootstrap_servers, reason=missing)
 
     if not waited_for(look, limit, stop, say) and not stop.is_set():
         raise UserError(
-            f"KAFKA_BOOTSTRAP_SERVERS={bootstrap_servers!r}: {missing} (waited {limit.total_seconds():.0f} s); "
+            f"KAFKA_BOOTSTRAP_SERVERS={kafka.bootstrap_servers!r}: {missing} (waited {limit.total_seconds():.0f} s); "
             "start the broker and create the topics, or set WAIT_TIMEOUT"
         )
     return found
@@ -75,10 +76,10 @@ def wait_for_topics(
 class Heartbeat:
     """Tells the lake query how late it is where no shopper does: an empty message with a key of its own."""
 
-    def __init__(self, bootstrap_servers: str, topic: str) -> None:
+    def __init__(self, kafka: KafkaConnection, topic: str) -> None:
         """Send to `topic`."""
         self._topic = topic
-        self._producer = Producer({"bootstrap.servers": bootstrap_servers, "log_level": 2})
+        self._producer = producer(kafka)
 
     def beat(self) -> None:
         """Send one; the broker's time on it is what counts. One that is lost is made up for by the next."""
@@ -100,17 +101,18 @@ class Heartbeat:
 class TopicReader:
     """Reads a topic's partitions from given offsets; commits nothing to the broker."""
 
-    def __init__(self, bootstrap_servers: str, topic: str, next_offsets: Mapping[int, int]) -> None:
+    def __init__(self, kafka: KafkaConnection, topic: str, next_offsets: Mapping[int, int]) -> None:
         """Read `topic` from `next_offsets` on."""
+        self._kafka = kafka
         self._topic = topic
-        self._consumer = Consumer(
+        self._consumer = consumer(
+            kafka,
             {
-                "bootstrap.servers": bootstrap_servers,
                 "group.id": "clickwatch-projector",
                 "enable.auto.commit": False,
                 "auto.offset.reset": "error",
                 "log_level": 2,
-            }
+            },
         )
         self._consumer.assign(
             [TopicPartition(topic, p, offset or OFFSET_BEGINNING) for p, offset in next_offsets.items()]
@@ -125,6 +127,7 @@ class TopicReader:
 
         Raises:
             UserError: the offset is not in the topic any more.
+        KafkaRefused: we may not read it.
             KafkaException: another failure that does not pass by itself.
         """
         first = self._consumer.poll(idle.total_seconds())
@@ -144,6 +147,8 @@ class TopicReader:
                     f"topic {self._topic} does not hold the offset that table stream_offsets names ({error.str()}): "
                     "it was made anew or cut; delete its rows from stream_offsets to read it from its start"
                 )
+            elif (refused := refusal(self._kafka, error, f"read topic {self._topic}")) is not None:
+                raise refused
             elif not error.retriable() and error.code() != KafkaError._ALL_BROKERS_DOWN:
                 log.warning("alerts topic not read", reason=error.str())
         return records

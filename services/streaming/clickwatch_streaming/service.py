@@ -95,7 +95,7 @@ def _run(
     parts: frozenset[Part],
 ) -> None:
     topics = (settings.kafka_topic, settings.dead_letter_topic, settings.alerts_topic)
-    partitions = wait_for_topics(settings.kafka_bootstrap_servers, topics, settings.wait_timeout, stop)
+    partitions = wait_for_topics(settings.kafka, topics, settings.wait_timeout, stop)
     registry, schema_id = _ready_registry(settings, stop)
     wait_for_master(settings, stop)
     if stop.is_set():
@@ -253,7 +253,7 @@ class _Supervisor:
             self._start_lake()
         settings = self._settings
         next_poll = next_beat = monotonic()
-        heartbeat = Heartbeat(settings.kafka_bootstrap_servers, settings.kafka_topic)
+        heartbeat = Heartbeat(settings.kafka, settings.kafka_topic)
         beats_every = settings.heartbeat_interval if Part.LAKE in self._parts else None
         while not self._stop.wait(_LOOK_SECONDS):
             self._raise_failures()
@@ -299,7 +299,7 @@ class _Supervisor:
     def _drain(self) -> None:
         settings = self._settings
         while not self._stop.is_set():
-            unread = unread_messages(self._alerts.checkpoint, settings.kafka_bootstrap_servers, settings.kafka_topic)
+            unread = unread_messages(self._alerts.checkpoint, settings.kafka, settings.kafka_topic)
             if unread <= DRAIN_ABOVE:
                 self._backlog = 0
                 return

@@ -6,6 +6,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Literal
 
+from clickwatch_kafka import KafkaSettings
 from clickwatch_service import Duration
 from clickwatch_service.metrics import MetricsSettings
 from pydantic import AfterValidator, Field, ValidationInfo, field_validator
@@ -48,10 +49,9 @@ def _at_least_five_seconds(duration: timedelta) -> timedelta:
 PositiveDuration = Annotated[Duration, AfterValidator(_positive)]
 
 
-class Settings(MetricsSettings):
+class Settings(MetricsSettings, KafkaSettings):
     """Each field is the environment variable of its name in upper case; README.md explains them."""
 
-    kafka_bootstrap_servers: str = "localhost:9092"
     kafka_topic: str = "clickstream-events"
     dlq_topic: str = ""
     alerts_topic: str = "flash-sale-alerts"

@@ -19,6 +19,7 @@ from clickwatch_events import Event, EventType, HotWindow, to_line
 from clickwatch_events.avro import EventEncoder
 from clickwatch_events.registry import NotRegistered
 from clickwatch_events.schemas import EVENTS, schema_text
+from clickwatch_kafka import KafkaConnection
 from clickwatch_streaming.dead_letters.replay import Judge, ReplayProducer, ReplayReport, refused_again, replay
 from clickwatch_streaming.dead_letters.stored import StoredLetter, stored_letters
 from clickwatch_streaming.dead_letters.topic import DeadLetterTopic
@@ -174,7 +175,9 @@ class World:
 
     def drain(self) -> None:
         checkpoint = self.folder / "checkpoint"
-        with DeadLetterTopic(self.bootstrap, self.topic, self.dead_letters_topic) as dead_letters:
+        with DeadLetterTopic(
+            KafkaConnection.plain(self.bootstrap), self.topic, self.dead_letters_topic
+        ) as dead_letters:
             writers = WriterSchemas(self.schemas, self.spark, timedelta(seconds=5))
             writers.remember({V1: self.schemas.texts[V1], V2: self.schemas.texts[V2]})
             writer = BatchWriter(self.spark, self.lake_folder, writers, RULES, partitions=2)
@@ -196,11 +199,11 @@ class World:
             query.awaitTermination()
 
     def letters(self) -> list[StoredLetter]:
-        return list(stored_letters(self.bootstrap, self.dead_letters_topic))
+        return list(stored_letters(KafkaConnection.plain(self.bootstrap), self.dead_letters_topic))
 
     def replay(self, *, most: int | None = None, dry_run: bool = False, force: bool = False) -> ReplayReport:
         """Replay all dead letters; with `most`, die after so many."""
-        producer = ReplayProducer(self.bootstrap)
+        producer = ReplayProducer(KafkaConnection.plain(self.bootstrap))
         judge = Judge(self.schemas, RULES.max_future, RULES.unknown_event_type)
         letters = self.letters()
         failed_before = refused_again(letters)

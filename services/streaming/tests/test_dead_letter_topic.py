@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from clickwatch_kafka import KafkaConnection
 from clickwatch_service import UserError
 from clickwatch_streaming.__main__ import app
 from clickwatch_streaming.dead_letters.stored import stored_letters
@@ -64,7 +65,7 @@ def test_a_dead_letter_says_why_and_where_it_was_and_keeps_its_bytes(
 ) -> None:
     letter = DeadLetter("undecodable_body", 1, 41, ARRIVED, 7, b"\0key", b"\0\xff")
 
-    with DeadLetterTopic(kafka_bootstrap, *topics) as topic:
+    with DeadLetterTopic(KafkaConnection.plain(kafka_bootstrap), *topics) as topic:
         assert topic.send([letter], {0: 0, 1: 42}) == 1
 
     (message,) = read(kafka_bootstrap, topics[1], 1)
@@ -91,7 +92,7 @@ def test_a_letter_that_is_too_large_for_its_topic_goes_without_its_value(kafka_b
         for n, size in enumerate(sizes)
     ]
 
-    with DeadLetterTopic(kafka_bootstrap, source, small) as topic:
+    with DeadLetterTopic(KafkaConnection.plain(kafka_bootstrap), source, small) as topic:
         assert topic.send(batch, {0: 4}) == 4
 
     messages = read(kafka_bootstrap, small, 4)
@@ -108,7 +109,7 @@ def test_a_batch_taken_again_sends_nothing(kafka_bootstrap: str, topics: tuple[s
     batch, ends = letters(0, 1, 4) + letters(1, 2), {0: 5, 1: 3}
 
     for expected in (3, 0):
-        with DeadLetterTopic(kafka_bootstrap, *topics) as topic:
+        with DeadLetterTopic(KafkaConnection.plain(kafka_bootstrap), *topics) as topic:
             assert topic.send(batch, ends) == expected
 
     read(kafka_bootstrap, topics[1], 3)
@@ -118,6 +119,7 @@ def test_a_batch_taken_again_sends_nothing(kafka_bootstrap: str, topics: tuple[s
 DIES_IN_A_TRANSACTION = """
 import os, signal, sys
 from datetime import UTC, datetime
+from clickwatch_kafka import KafkaConnection
 from clickwatch_streaming.dead_letters.topic import DeadLetter, DeadLetterTopic
 
 class Letters:
@@ -127,7 +129,7 @@ class Letters:
         topic._producer.flush(30)
         os.kill(os.getpid(), signal.SIGKILL)
 
-topic = DeadLetterTopic(*sys.argv[1:])
+topic = DeadLetterTopic(KafkaConnection.plain(sys.argv[1]), *sys.argv[2:])
 topic.send(Letters(), {0: 2})
 """
 
@@ -139,7 +141,7 @@ def test_what_a_killed_sender_had_not_committed_is_sent_once(kafka_bootstrap: st
         check=False,
     )
     assert killed.returncode == -signal.SIGKILL
-    with DeadLetterTopic(kafka_bootstrap, *topics) as topic:
+    with DeadLetterTopic(KafkaConnection.plain(kafka_bootstrap), *topics) as topic:
         assert topic.send(letters(0, 0, 1), {0: 2}) == 2
 
     found = read(kafka_bootstrap, topics[1], 2)
@@ -149,7 +151,7 @@ def test_what_a_killed_sender_had_not_committed_is_sent_once(kafka_bootstrap: st
 
 def test_a_missing_topic_is_named(kafka_bootstrap: str) -> None:
     with (
-        DeadLetterTopic(kafka_bootstrap, "no-such-topic", "no-such-dlq") as topic,
+        DeadLetterTopic(KafkaConnection.plain(kafka_bootstrap), "no-such-topic", "no-such-dlq") as topic,
         pytest.raises(UserError, match="no-such-topic"),
     ):
         topic.source_partitions()
@@ -165,7 +167,7 @@ def test_the_commands_count_show_export_and_replay(
         ("DATA_DIR", str(tmp_path)),
     ):
         monkeypatch.setenv(name, value)
-    with DeadLetterTopic(kafka_bootstrap, *topics) as topic:
+    with DeadLetterTopic(KafkaConnection.plain(kafka_bootstrap), *topics) as topic:
         topic.send([*letters(0, 3), DeadLetter("empty_value", 1, 4, ARRIVED, None, None, None)], {0: 4, 1: 5})
 
     def dlq(*arguments: str) -> str:
@@ -206,7 +208,7 @@ def test_a_letter_of_another_program_is_listed_whatever_its_headers_say(
     producer.produce(topics[1], b"value", headers=headers)
     producer.flush()
 
-    (letter,) = stored_letters(kafka_bootstrap, topics[1])
+    (letter,) = stored_letters(KafkaConnection.plain(kafka_bootstrap), topics[1])
 
     assert (letter.reason, letter.replays, letter.replayed_from) == ("unexplained", 0, None)
     assert (letter.offset, letter.value) == (-1, b"value")

@@ -6,6 +6,7 @@ from pathlib import Path
 from time import monotonic
 
 import pytest
+from clickwatch_kafka import KafkaConnection
 from clickwatch_servers.java import find_java
 from clickwatch_servers.kafka import kafka_jars, start_kafka, wait_for_kafka
 from clickwatch_servers.ports import HOST, free_port
@@ -28,7 +29,7 @@ def _batch(number: int) -> list[DeadLetter]:
 
 def _wait_until_visible(bootstrap: str, letters: int) -> None:
     Retrying(retry=retry_if_result(lambda found: found < letters), stop=stop_after_delay(30), wait=wait_fixed(0.1))(
-        lambda: len(list(stored_letters(bootstrap, "events-dlq")))
+        lambda: len(list(stored_letters(KafkaConnection.plain(bootstrap), "events-dlq")))
     )
 
 
@@ -43,7 +44,7 @@ def test_a_sender_whose_broker_is_killed_goes_on_within_a_minute_of_its_return_a
         admin = AdminClient({"bootstrap.servers": bootstrap, "log_level": 0})
         for made in admin.create_topics([NewTopic("events", 1), NewTopic("events-dlq", 1)]).values():
             made.result(20)
-        with DeadLetterTopic(bootstrap, "events", "events-dlq") as topic:
+        with DeadLetterTopic(KafkaConnection.plain(bootstrap), "events", "events-dlq") as topic:
             sent = topic.send(_batch(0), {0: 2})
             # The broker answers a commit a moment before its markers are written, and killed in that moment
             # it may undo the transaction.
@@ -59,7 +60,7 @@ def test_a_sender_whose_broker_is_killed_goes_on_within_a_minute_of_its_return_a
             took = monotonic() - back
             sent += topic.send(_batch(2), {0: 6})
 
-        found = sorted(letter.offset for letter in stored_letters(bootstrap, "events-dlq"))
+        found = sorted(letter.offset for letter in stored_letters(KafkaConnection.plain(bootstrap), "events-dlq"))
     finally:
         kafka.kill()
 
@@ -73,9 +74,12 @@ def test_a_broker_that_stays_away_is_an_error_that_says_so(monkeypatch: pytest.M
     monkeypatch.setattr(dead_letters, "_CALL_SECONDS", 0.5)
 
     with pytest.raises(UserError, match=rf"Kafka at {HOST}:1 has taken no dead letters for 1 s .*see that it answers"):
-        DeadLetterTopic(f"{HOST}:1", "events", "events-dlq")
+        DeadLetterTopic(KafkaConnection.plain(f"{HOST}:1"), "events", "events-dlq")
 
 
 def test_letters_that_can_be_read_but_once_are_refused(kafka_bootstrap: str) -> None:
-    with DeadLetterTopic(kafka_bootstrap, "some", "some-dlq") as topic, pytest.raises(TypeError, match="iterator"):
+    with (
+        DeadLetterTopic(KafkaConnection.plain(kafka_bootstrap), "some", "some-dlq") as topic,
+        pytest.raises(TypeError, match="iterator"),
+    ):
         topic.send(iter(_batch(0)), {0: 2})

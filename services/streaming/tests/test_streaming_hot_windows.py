@@ -145,7 +145,7 @@ def test_both_ways_of_running_go_on_from_one_checkpoint(spark: SparkSession, sho
     # Micro-batches bring the counts to 60, and none is sent: 100 have to be exceeded.
     shop.send([*twice, *events("product_1", 61), *shop_events("product_1", 40, ShopEventType.VIEW, is_bot=False)])
     alerts.drain(WRITERS).awaitTermination()
-    assert unread_messages(alerts.checkpoint, settings.kafka_bootstrap_servers, settings.kafka_topic) == 0
+    assert unread_messages(alerts.checkpoint, settings.kafka, settings.kafka_topic) == 0
     assert {w.product_id for w in shop.hot_windows_until("product_1", 101, 0)} == {"product_1"}
 
     # Real-Time Mode goes on from 60, knows the duplicates of before, and sends each change.

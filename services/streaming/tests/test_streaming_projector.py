@@ -14,6 +14,7 @@ from clickwatch_events.avro import HotWindowCodec, HotWindowDecoder
 from clickwatch_events.framing import frame, unframe
 from clickwatch_events.registry import NotRegistered, RegistryUnavailable
 from clickwatch_events.schemas import ALERTS, schema_text
+from clickwatch_kafka import KafkaConnection
 from clickwatch_service import UserError
 from clickwatch_streaming.alerts.alert import Status, Thresholds
 from clickwatch_streaming.alerts.metrics import ProjectorMetrics
@@ -309,7 +310,7 @@ def test_a_record_that_is_no_hot_window_becomes_a_dead_letter(
 
     assert names(database) == ["a", "b"]
     assert database.next_offsets() == {0: 7}
-    letters = list(stored_letters(kafka_bootstrap, dlq))
+    letters = list(stored_letters(KafkaConnection.plain(kafka_bootstrap), dlq))
     assert [(letter.offset, letter.reason, letter.value) for letter in letters] == [
         (0, "bad_framing", values[0]),
         (2, "undecodable_body", values[2]),
@@ -350,7 +351,7 @@ def test_a_record_that_the_database_refuses_costs_itself_alone(
     running.end()
 
     assert sorted(names(database)) == sorted(set(products) - {"product_13"})
-    (letter,) = stored_letters(kafka_bootstrap, dlq)
+    (letter,) = stored_letters(KafkaConnection.plain(kafka_bootstrap), dlq)
     assert (letter.topic, letter.offset, letter.reason) == (topic, 13, "refused_by_store")
     assert "no_thirteen" in letter.detail
     assert "23514" in letter.detail
@@ -371,7 +372,12 @@ def test_what_was_refused_becomes_an_alert_by_a_replay_once_the_database_takes_i
         connection.execute("ALTER TABLE flash_sale_alerts DROP CONSTRAINT no_b")
 
     judge = Judge(Versions(), timedelta(minutes=5), UnknownEventType.KEEP, alerts_topic=topic)
-    report = replay(stored_letters(kafka_bootstrap, dlq), ReplayProducer(kafka_bootstrap).send, judge, Path("none"))
+    report = replay(
+        stored_letters(KafkaConnection.plain(kafka_bootstrap), dlq),
+        ReplayProducer(KafkaConnection.plain(kafka_bootstrap)).send,
+        judge,
+        Path("none"),
+    )
     second = Running(settings)
     second.wait_for(lambda: len(second.lines) == 1)
     second.end()
@@ -384,18 +390,18 @@ def test_a_kill_between_dead_letter_and_table_makes_no_second_letter(
     kafka_bootstrap: str, topic: str, dlq: str, database: Database
 ) -> None:
     bad = BadRecord(Record(0, 0, b"garbage"), BadReason.BAD_FRAMING, "no frame")
-    with DeadLetterTopic(kafka_bootstrap, topic, dlq, "projector") as letters:
+    with DeadLetterTopic(KafkaConnection.plain(kafka_bootstrap), topic, dlq, "projector") as letters:
         assert letters.send([letter_of(bad)], {0: 1}) == 1  # and the projector is killed
     table = AlertTable(database.url, topic)
     with table:
         table.begin_partitions([0])
 
-    with DeadLetterTopic(kafka_bootstrap, topic, dlq, "projector") as letters:
+    with DeadLetterTopic(KafkaConnection.plain(kafka_bootstrap), topic, dlq, "projector") as letters:
         assert pass_over(bad, letters, table)
         assert not pass_over(bad, letters, table)
     table.close()
 
-    assert len(list(stored_letters(kafka_bootstrap, dlq))) == 1
+    assert len(list(stored_letters(KafkaConnection.plain(kafka_bootstrap), dlq))) == 1
     assert set_aside(database) == {(topic, "bad_framing"): 1}
 
 
@@ -435,11 +441,13 @@ def test_a_missing_topic_is_named(kafka_bootstrap: str) -> None:
     settings = Settings(wait_timeout=timedelta(seconds=1))
 
     with pytest.raises(UserError, match="topic missing: no-such-topic"):
-        wait_for_topics(kafka_bootstrap, ["no-such-topic"], settings.wait_timeout, threading.Event())
+        wait_for_topics(
+            KafkaConnection.plain(kafka_bootstrap), ["no-such-topic"], settings.wait_timeout, threading.Event()
+        )
 
 
 def test_a_broker_that_is_not_there_is_an_error_after_the_limit() -> None:
     settings = Settings(wait_timeout=timedelta(seconds=1))
 
     with pytest.raises(UserError, match="no broker answers"):
-        wait_for_topics("127.0.0.1:1", ["any"], settings.wait_timeout, threading.Event())
+        wait_for_topics(KafkaConnection.plain("127.0.0.1:1"), ["any"], settings.wait_timeout, threading.Event())

@@ -12,6 +12,7 @@ import psycopg
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from clickwatch_kafka import KafkaConnection
 from clickwatch_streaming.lake.folder import LakeFolder
 from clickwatch_streaming.lake.record import BatchRecord, Counts, SchemaUse
 from clickwatch_streaming.settings import Settings
@@ -82,7 +83,7 @@ def rows(settings: Settings, query: str) -> list[tuple[object, ...]]:
 
 def _has_leaders(bootstrap: str, topic: str) -> bool:
     """Whether a new topic can be asked already."""
-    with closing(TopicEnds(bootstrap)) as ends:
+    with closing(TopicEnds(KafkaConnection.plain(bootstrap))) as ends:
         try:
             return len(ends.of(topic)) == 2
         except KafkaException:

@@ -7,6 +7,7 @@ from datetime import timedelta
 
 from clickwatch_events.topic_wants import wants_of_topics
 from clickwatch_events.topics import Topic, create_topics
+from clickwatch_kafka import KafkaConnection
 from clickwatch_kafka.topic_settings import require_settings
 from clickwatch_service import UserError
 from confluent_kafka.admin import AdminClient
@@ -24,7 +25,10 @@ def said_of(bootstrap: str, changes: Mapping[str, Mapping[str, str]]) -> list[st
     """Make topics as they should be, but for some changes; return what is said of them, without their prefix."""
     prefix = uuid.uuid4().hex
     names = {name: f"{prefix}-{name}" for name in GOOD}
-    create_topics(bootstrap, tuple(Topic(names[one], 1, {**GOOD[one], **changes.get(one, {})}) for one in GOOD))
+    create_topics(
+        KafkaConnection.plain(bootstrap),
+        tuple(Topic(names[one], 1, {**GOOD[one], **changes.get(one, {})}) for one in GOOD),
+    )
     admin = AdminClient({"bootstrap.servers": bootstrap})
     _until_there(admin, set(names.values()))
     said: list[str] = []

@@ -4,24 +4,25 @@ import json
 import shutil
 from pathlib import Path
 
-from confluent_kafka import Consumer, TopicPartition
+from clickwatch_kafka import KafkaConnection, consumer
+from confluent_kafka import TopicPartition
 
 
-def unread_messages(checkpoint: Path, bootstrap_servers: str, topic: str) -> int:
+def unread_messages(checkpoint: Path, kafka: KafkaConnection, topic: str) -> int:
     """Messages in `topic` past what the query has committed; all there are, without a checkpoint.
 
     Raises:
         KafkaException: the broker does not answer.
     """
     committed = committed_offsets(checkpoint, topic)
-    consumer = Consumer({"bootstrap.servers": bootstrap_servers, "group.id": "clickwatch-backlog", "log_level": 0})
+    reader = consumer(kafka, {"group.id": "clickwatch-backlog", "log_level": 0})
     try:
         unread = 0
-        for partition in consumer.list_topics(topic, timeout=10).topics[topic].partitions:
-            first, end = consumer.get_watermark_offsets(TopicPartition(topic, partition), timeout=10)
+        for partition in reader.list_topics(topic, timeout=10).topics[topic].partitions:
+            first, end = reader.get_watermark_offsets(TopicPartition(topic, partition), timeout=10)
             unread += end - max(first, committed.get(partition, 0))
     finally:
-        consumer.close()
+        reader.close()
     return unread
 
 

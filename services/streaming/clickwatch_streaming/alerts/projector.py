@@ -17,6 +17,7 @@ import structlog
 from clickwatch_events import HotWindow
 from clickwatch_events.avro import HotWindowDecoder
 from clickwatch_events.registry import Registry, RegistryUnavailable
+from clickwatch_kafka import refusal
 from clickwatch_service.shown import shown
 from confluent_kafka import KafkaException
 
@@ -138,6 +139,10 @@ def project(
         try:
             _follow(settings, partitions, decoder, thresholds, stop, tell, metrics)
         except (psycopg.Error, KafkaException, RegistryUnavailable) as error:
+            if isinstance(error, KafkaException):
+                refused = refusal(settings.kafka, error.args[0], f"read topic {settings.alerts_topic}")
+                if refused is not None:
+                    raise refused from error
             failures += 1
             metrics.retried()
             seconds = min(0.5 * 2 ** (failures - 1), 10)
@@ -161,16 +166,12 @@ def _follow(
         with table:
             next_offsets, _ = table.progress()
         log.info("projector following", topic=settings.alerts_topic, next_offsets=next_offsets)
-        reader = open_things.enter_context(
-            closing(TopicReader(settings.kafka_bootstrap_servers, settings.alerts_topic, next_offsets))
-        )
+        reader = open_things.enter_context(closing(TopicReader(settings.kafka, settings.alerts_topic, next_offsets)))
 
         @cache
         def letters() -> DeadLetterTopic:
             # Made when the first is needed: most projectors never send one.
-            topic = DeadLetterTopic(
-                settings.kafka_bootstrap_servers, settings.alerts_topic, settings.dead_letter_topic, "projector"
-            )
+            topic = DeadLetterTopic(settings.kafka, settings.alerts_topic, settings.dead_letter_topic, "projector")
             return open_things.enter_context(topic)
 
         def store(batch: Sequence[WindowRecord]) -> None:

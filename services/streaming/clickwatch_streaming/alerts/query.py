@@ -10,6 +10,7 @@ from pathlib import Path
 
 from clickwatch_events.avro import HOT_WINDOW_VERSION
 from clickwatch_events.schemas import ALERTS, schema_text
+from clickwatch_kafka import spark_options
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as sf
 from pyspark.sql.avro.functions import to_avro
@@ -136,7 +137,7 @@ class AlertQuery:
         settings = self._settings
         messages = (
             self._spark.readStream.format("kafka")
-            .option("kafka.bootstrap.servers", settings.kafka_bootstrap_servers)
+            .options(**spark_options(settings.kafka))
             .option("subscribe", settings.kafka_topic)
             .options(**first_offsets(settings))
             .option("failOnDataLoss", "true")
@@ -153,7 +154,7 @@ class AlertQuery:
             as_messages(windows, self._schema_id)
             .writeStream.queryName(QUERY_NAME)
             .format("kafka")
-            .option("kafka.bootstrap.servers", settings.kafka_bootstrap_servers)
+            .options(**spark_options(settings.kafka))
             .option("topic", settings.alerts_topic)
             .option("checkpointLocation", str(self.checkpoint))
             .outputMode("update")

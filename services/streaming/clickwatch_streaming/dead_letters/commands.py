@@ -74,7 +74,7 @@ def list_dead_letters(
     """Count the dead letters by reason and time."""
     settings = load_settings(Settings)
     chosen = _selection(reason, since, until, None)
-    found = tallies(stored_letters(settings.kafka_bootstrap_servers, settings.dead_letter_topic, chosen), _BUCKETS[by])
+    found = tallies(stored_letters(settings.kafka, settings.dead_letter_topic, chosen), _BUCKETS[by])
     for (stretch, why), tally in found.items():
         times = f"{tally.oldest:%Y-%m-%d %H:%M:%S} to {tally.newest:%Y-%m-%d %H:%M:%S}"
         print(f"{tally.count:>10}  {shown(why):<20} {stretch or times}")
@@ -108,9 +108,7 @@ def export(
     settings = load_settings(Settings)
     if form is ExportFormat.BINARY and len(at or ()) != 1:
         raise UserError("--format binary writes the bytes of one message: say which by one --at partition:offset")
-    letters = stored_letters(
-        settings.kafka_bootstrap_servers, settings.dead_letter_topic, _selection(reason, since, until, at)
-    )
+    letters = stored_letters(settings.kafka, settings.dead_letter_topic, _selection(reason, since, until, at))
     count = 0
     with nullcontext(sys.stdout.buffer) if to is None else to.open("wb") as out:
         for letter in letters:
@@ -136,11 +134,11 @@ def replay(
     chosen = _selection(reason, since, until, at)
     if force and chosen == Selection():
         raise UserError("--force sends what may be refused again: choose by --reason, --since, --until or --at")
-    servers, topic = settings.kafka_bootstrap_servers, settings.dead_letter_topic
-    failed = frozenset() if again or force else refused_again(stored_letters(servers, topic))
+    kafka, topic = settings.kafka, settings.dead_letter_topic
+    failed = frozenset() if again or force else refused_again(stored_letters(kafka, topic))
     report = replay_letters(
-        stored_letters(servers, topic, chosen),
-        (lambda letters: None) if dry_run else ReplayProducer(servers).send,
+        stored_letters(kafka, topic, chosen),
+        (lambda letters: None) if dry_run else ReplayProducer(kafka).send,
         Judge(
             Registry(settings.schema_registry_url),
             settings.max_future,
@@ -166,7 +164,7 @@ def _say(counts: Counter[str], what: str) -> None:
 
 def _only(settings: Settings, position: str) -> StoredLetter:
     chosen = Selection(positions=frozenset({parse_position(position)}))
-    found = next(stored_letters(settings.kafka_bootstrap_servers, settings.dead_letter_topic, chosen), None)
+    found = next(stored_letters(settings.kafka, settings.dead_letter_topic, chosen), None)
     if found is None:
         raise UserError(f"{settings.dead_letter_topic} has no dead letter {position}: `dlq export` tells those it has")
     return found

@@ -21,8 +21,9 @@ from clickwatch_events.avro import BadMessage, EventDecoder, HotWindowDecoder
 from clickwatch_events.limits import fault_of, fault_of_quantity
 from clickwatch_events.registry import NotRegistered, RegistryUnavailable
 from clickwatch_events.schemas import ALERTS
+from clickwatch_kafka import KafkaConnection, producer
 from clickwatch_service import UserError
-from confluent_kafka import KafkaError, KafkaException, Message, Producer
+from confluent_kafka import KafkaError, KafkaException, Message
 
 from clickwatch_streaming.dead_letters.stored import Position, StoredLetter
 from clickwatch_streaming.dead_letters.topic import REPLAYED_FROM, REPLAYS
@@ -233,18 +234,18 @@ def _in_lake(lake_events: Path, events: Iterable[Event]) -> set[str]:
 class ReplayProducer:
     """Sends dead letters to the topic they came from."""
 
-    def __init__(self, bootstrap_servers: str) -> None:
-        """Send by the broker at `bootstrap_servers`."""
-        self._producer = Producer(
+    def __init__(self, kafka: KafkaConnection) -> None:
+        """Send by the broker that `kafka` reaches."""
+        self._producer = producer(
+            kafka,
             {
-                "bootstrap.servers": bootstrap_servers,
                 "enable.idempotence": True,
                 "linger.ms": 20,
                 "compression.type": "lz4",
                 "message.max.bytes": 20_000_000,  # the topic's own limit is what counts
                 "delivery.timeout.ms": _SEND_SECONDS * 1000,
                 "log_level": 2,
-            }
+            },
         )
 
     def send(self, letters: list[StoredLetter]) -> None:

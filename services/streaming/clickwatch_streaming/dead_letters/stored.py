@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import NamedTuple
 
+from clickwatch_kafka import KafkaConnection, consumer, refusal
 from clickwatch_service import UserError
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Message, TopicPartition
 
@@ -122,7 +123,7 @@ def tallies(letters: Iterable[StoredLetter], bucket: str = "") -> dict[tuple[str
 
 
 def stored_letters(
-    bootstrap_servers: str, topic: str, selection: Selection = Selection()
+    kafka: KafkaConnection, topic: str, selection: Selection = Selection()
 ) -> Iterator[StoredLetter]:  # frozen, so it may be a default
     """Yield the dead letters of committed transactions, as many as there are now.
 
@@ -130,37 +131,40 @@ def stored_letters(
         UserError: the broker does not answer, or the topic does not exist.
     """
     try:
-        with _consumer(bootstrap_servers) as consumer:
-            found = consumer.list_topics(topic, _WAIT_SECONDS).topics[topic]
+        with _consumer(kafka) as reader:
+            found = reader.list_topics(topic, _WAIT_SECONDS).topics[topic]
             if found.error is not None:
                 raise UserError(f"DLQ_TOPIC={topic!r}: {found.error.str()}; create the topic first")
             wanted = {position.partition for position in selection.positions} or set(found.partitions)
             partitions = sorted(wanted & set(found.partitions))
-            consumer.assign([TopicPartition(topic, partition, OFFSET_BEGINNING) for partition in partitions])
-            for message in _messages(consumer, len(partitions)):
+            reader.assign([TopicPartition(topic, partition, OFFSET_BEGINNING) for partition in partitions])
+            for message in _messages(reader, len(partitions)):
                 letter = _letter(message)
                 if selection.has(letter):
                     yield letter
     except KafkaException as error:
-        raise UserError(f"Kafka at {bootstrap_servers} does not answer: {error.args[0].str()}") from None
+        refused = refusal(kafka, error.args[0], f"read topic {topic}")
+        if refused is not None:
+            raise refused from None
+        raise UserError(f"Kafka at {kafka.bootstrap_servers} does not answer: {error.args[0].str()}") from None
 
 
 @contextmanager
-def _consumer(bootstrap_servers: str) -> Iterator[Consumer]:
-    consumer = Consumer(
+def _consumer(kafka: KafkaConnection) -> Iterator[Consumer]:
+    made = consumer(
+        kafka,
         {
-            "bootstrap.servers": bootstrap_servers,
             "group.id": "clickwatch-dead-letter-list",
             "enable.auto.commit": False,
             "enable.partition.eof": True,
             "isolation.level": "read_committed",
             "log_level": 0,
-        }
+        },
     )
     try:
-        yield consumer
+        yield made
     finally:
-        consumer.close()
+        made.close()
 
 
 def _messages(consumer: Consumer, partitions: int) -> Iterator[Message]:

@@ -22,6 +22,7 @@ from typing import NamedTuple, Self, TypeVar
 
 import pyarrow.parquet as pq
 import structlog
+from clickwatch_kafka import KafkaConnection, KafkaRefused, consumer, producer, refusal
 from clickwatch_service import UserError
 from clickwatch_service.limits import TookTooLong, within
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
@@ -29,7 +30,6 @@ from tenacity import (
     RetryCallState,
     Retrying,
     retry_if_exception,
-    retry_if_exception_type,
     stop_after_delay,
     wait_exponential,
 )
@@ -133,13 +133,13 @@ class DeadLetterFile:
 class DeadLetterTopic:
     """The transactional producer of dead letters; one at a time for a topic, a newer one fences it."""
 
-    def __init__(self, bootstrap_servers: str, source_topic: str, topic: str, sender: str = "lake") -> None:
+    def __init__(self, kafka: KafkaConnection, source_topic: str, topic: str, sender: str = "lake") -> None:
         """Send what `source_topic` should not have had to `topic`; `sender` is who reads it.
 
         Raises:
             UserError: the broker does not answer.
         """
-        self._bootstrap_servers = bootstrap_servers
+        self._kafka = kafka
         self._source_topic = source_topic
         self._topic = topic
         self._group = f"clickwatch-{sender}-{source_topic}"
@@ -203,17 +203,29 @@ class DeadLetterTopic:
 
         try:
             return Retrying(
-                retry=retry_if_exception_type((KafkaException, TookTooLong)),
+                retry=retry_if_exception(self._may_pass),
                 stop=stop_after_delay(PATIENCE_SECONDS),
                 wait=wait_exponential(multiplier=0.1, max=2),
                 before_sleep=leave_behind,
                 reraise=True,
             )(attempt)
         except (KafkaException, TookTooLong) as error:
+            refused = self._refusal(error)
+            if refused is not None:
+                raise refused from error
             raise UserError(
-                f"Kafka at {self._bootstrap_servers} has taken no dead letters for {PATIENCE_SECONDS:g} s ({error}): "
-                "see that it answers and allows transactions"
+                f"Kafka at {self._kafka.bootstrap_servers} has taken no dead letters for {PATIENCE_SECONDS:g} s "
+                f"({error}): see that it answers and allows transactions"
             ) from error
+
+    def _may_pass(self, error: BaseException) -> bool:
+        return isinstance(error, (KafkaException, TookTooLong)) and self._refusal(error) is None
+
+    def _refusal(self, error: BaseException) -> KafkaRefused | None:
+        if not isinstance(error, KafkaException):
+            return None
+        asked = f"write dead letters to {self._topic} by group and transactional id {self._group}"
+        return refusal(self._kafka, error.args[0], asked)
 
     def _attempt(self, letters: Iterable[DeadLetter], next_offsets: Mapping[int, int]) -> int:
         producer = self._producer = self._producer or self._new_producer()
@@ -233,20 +245,20 @@ class DeadLetterTopic:
         return sent
 
     def _new_consumer(self, isolation_level: str = "read_committed") -> Consumer:
-        return Consumer(
+        return consumer(
+            self._kafka,
             {
-                "bootstrap.servers": self._bootstrap_servers,
                 "group.id": self._group,
                 "enable.auto.commit": False,
                 "isolation.level": isolation_level,
                 "log_level": 2,
-            }
+            },
         )
 
     def _new_producer(self) -> Producer:
-        producer = Producer(
+        made = producer(
+            self._kafka,
             {
-                "bootstrap.servers": self._bootstrap_servers,
                 "transactional.id": self._group,
                 "transaction.timeout.ms": TRANSACTION_SECONDS * 1000,
                 "linger.ms": 20,
@@ -256,11 +268,11 @@ class DeadLetterTopic:
                 # A letter that is too large fails with the batch it is in; small ones do not share one with it.
                 "batch.size": 100_000,
                 "log_level": 2,
-            }
+            },
         )
         # Also ends what a predecessor had begun, killed or left behind, so that the group's offsets are final.
-        _in_time("beginning transactions", lambda: producer.init_transactions(_CALL_SECONDS))
-        return producer
+        _in_time("beginning transactions", lambda: made.init_transactions(_CALL_SECONDS))
+        return made
 
     def _committed(self, partitions: Iterable[int]) -> dict[int, int]:
         asked = [TopicPartition(self._source_topic, partition) for partition in partitions]

@@ -7,7 +7,8 @@ from pathlib import Path
 import pyarrow.parquet as pq
 from clickwatch_events import HotWindow
 from clickwatch_events.avro import HotWindowCodec
-from confluent_kafka import KafkaError, KafkaException, Message, Producer
+from clickwatch_kafka import KafkaConnection, producer
+from confluent_kafka import KafkaError, KafkaException, Message
 
 _SEND_SECONDS = 60.0
 _COLUMNS = ["product_id", "product_category", "window_start", "window_end", "views", "purchases"]
@@ -43,17 +44,17 @@ class HotWindowTopic:
     transaction would hold its messages back from `read_committed` consumers.
     """
 
-    def __init__(self, bootstrap_servers: str, topic: str, codec: HotWindowCodec) -> None:
+    def __init__(self, kafka: KafkaConnection, topic: str, codec: HotWindowCodec) -> None:
         """Write to `topic` with `codec`."""
         self._topic = topic
         self._codec = codec
-        self._producer = Producer(
+        self._producer = producer(
+            kafka,
             {
-                "bootstrap.servers": bootstrap_servers,
                 "enable.idempotence": True,
                 "linger.ms": 20,
                 "compression.type": "lz4",
-            }
+            },
         )
 
     def send(self, windows: Iterable[HotWindow]) -> None:

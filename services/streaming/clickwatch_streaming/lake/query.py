@@ -15,6 +15,7 @@ import structlog
 from clickwatch_events import HotWindow
 from clickwatch_events.avro import HotWindowCodec
 from clickwatch_events.registry import Registry
+from clickwatch_kafka import spark_options
 from clickwatch_service import UserError
 from clickwatch_service.pseudonyms import Pseudonyms
 from pyspark.sql import DataFrame, SparkSession
@@ -141,19 +142,19 @@ def start(
     checkpoint = settings.checkpoints_dir / "lake"
     folder = LakeFolder(settings.lake_dir)
     folder.clear_leftovers()
-    dead_letters = DeadLetterTopic(settings.kafka_bootstrap_servers, settings.kafka_topic, settings.dead_letter_topic)
+    dead_letters = DeadLetterTopic(settings.kafka, settings.kafka_topic, settings.dead_letter_topic)
     writers = WriterSchemas(registry, spark, settings.registry_poll_interval)
     writers.remember(known)
     lake = Lake(
         folder,
         BatchWriter(spark, folder, writers, rules(settings), dead_letters.source_partitions()),
         dead_letters,
-        HotWindowTopic(settings.kafka_bootstrap_servers, settings.alerts_topic, HotWindowCodec(alerts_schema_id)),
+        HotWindowTopic(settings.kafka, settings.alerts_topic, HotWindowCodec(alerts_schema_id)),
         lambda: checkpoint_id(checkpoint),
     )
     messages = (
         spark.readStream.format("kafka")
-        .option("kafka.bootstrap.servers", settings.kafka_bootstrap_servers)
+        .options(**spark_options(settings.kafka))
         .option("subscribe", settings.kafka_topic)
         .option("startingOffsets", "earliest")
         .option("failOnDataLoss", "true")

@@ -10,6 +10,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from clickwatch_jars.java import spark_java_home
+from clickwatch_kafka import java_options
 from clickwatch_service import UserError
 from py4j.protocol import Py4JJavaError  # type: ignore[import-untyped]
 from pyspark import SparkContext
@@ -156,7 +157,7 @@ def master(settings: Settings, topic_partitions: int) -> str:
 
 def configuration(settings: Settings, topic_partitions: int, jars: list[Path], logging: Path) -> dict[str, str]:
     """What is set on the session; `logging` is the file that says what Spark logs."""
-    log4j = f"-Dlog4j2.configurationFile={logging.absolute()}"
+    log4j = " ".join((f"-Dlog4j2.configurationFile={logging.absolute()}", *java_options(settings.kafka)))
     return {
         # Spark matches a regular expression over the message of a failed batch; a long Java trace
         # in it overflows a stack of 1 MB, and the reason is lost.

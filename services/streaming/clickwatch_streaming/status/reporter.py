@@ -18,7 +18,8 @@ import duckdb
 import structlog
 from clickwatch_events.registry import NotRegistered, Registry, RegistryUnavailable
 from clickwatch_events.schemas import EVENTS
-from confluent_kafka import Consumer, TopicPartition
+from clickwatch_kafka import KafkaConnection, consumer
+from confluent_kafka import TopicPartition
 
 from clickwatch_streaming.lake.folder import LakeFolder
 from clickwatch_streaming.lake.record import BatchRecord, read_record
@@ -110,7 +111,7 @@ class StatusReporter:
         self._service = service
         self._lake = LakeFolder(settings.lake_dir)
         self._tables = StatusTables(settings.database_url)
-        self._ends = TopicEnds(settings.kafka_bootstrap_servers)
+        self._ends = TopicEnds(settings.kafka)
         self._versions: dict[int, int] = {}
         self._record: BatchRecord | None = None
         self._record_file: Path | None = None
@@ -215,11 +216,9 @@ class StatusReporter:
 class TopicEnds:
     """Where topics begin and end."""
 
-    def __init__(self, bootstrap_servers: str) -> None:
-        """Ask the broker at `bootstrap_servers`."""
-        self._consumer = Consumer(
-            {"bootstrap.servers": bootstrap_servers, "group.id": "clickwatch-status-reporter", "log_level": 0}
-        )
+    def __init__(self, kafka: KafkaConnection) -> None:
+        """Ask the broker that `kafka` reaches."""
+        self._consumer = consumer(kafka, {"group.id": "clickwatch-status-reporter", "log_level": 0})
         self._partitions: dict[str, list[int]] = {}
 
     def close(self) -> None:

@@ -144,7 +144,7 @@ class Watchdog:
 
     def _topic_ends(self) -> tuple[dict[int, tuple[int, int]], dict[int, tuple[int, int]]]:
         settings = self._settings
-        with closing(TopicEnds(settings.kafka_bootstrap_servers)) as ends:
+        with closing(TopicEnds(settings.kafka)) as ends:
             return ends.of(settings.kafka_topic), ends.of(settings.alerts_topic)
 
 
