@@ -42,9 +42,8 @@ def create_topics(kafka: KafkaConnection, topics: tuple[Topic, ...] = TOPICS) ->
     Raises:
         UserError: the broker refuses one.
     """
-    made = admin(kafka, {"log_level": 0}).create_topics(
-        [NewTopic(one.name, one.partitions, config=dict(one.config)) for one in topics]
-    )
+    client = admin(kafka, {"log_level": 0})
+    made = client.create_topics([NewTopic(one.name, one.partitions, config=dict(one.config)) for one in topics])
     for name, result in made.items():
         try:
             result.result(30)

@@ -6,6 +6,7 @@ from clickwatch_kafka.connection import KafkaConnection
 from clickwatch_kafka.java import java_options, spark_options
 from clickwatch_kafka.reaching import Reach, require_kafka
 from clickwatch_kafka.refusals import KafkaRefused, KafkaUnreachable, refusal
+from clickwatch_kafka.rights import Resource, Right, missing_rights, require_rights
 from clickwatch_kafka.settings import KafkaSettings
 
 __all__ = [
@@ -16,11 +17,15 @@ __all__ = [
     "Mechanism",
     "Protocol",
     "Reach",
+    "Resource",
+    "Right",
     "admin",
     "consumer",
     "java_options",
+    "missing_rights",
     "producer",
     "refusal",
     "require_kafka",
+    "require_rights",
     "spark_options",
 ]

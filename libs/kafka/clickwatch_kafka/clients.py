@@ -1,7 +1,10 @@
 """The only place that makes Kafka clients."""
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
+from threading import Thread
 from typing import Any, TypeVar
+from weakref import ReferenceType, ref
 
 from clickwatch_service import UserError
 from confluent_kafka import Consumer, KafkaError, KafkaException, Producer
@@ -36,6 +39,14 @@ class Refusals:
         self.first = self.first or refusal(self._connection, error)
 
 
+class _Producer(Producer):
+    """A producer that can be referred to weakly."""
+
+
+class _Consumer(Consumer):
+    """A consumer that can be referred to weakly."""
+
+
 def producer(
     connection: KafkaConnection, properties: Properties | None = None, on_error: OnError | None = None
 ) -> Producer:
@@ -50,14 +61,14 @@ def producer(
     Raises:
         UserError: a secret's file cannot be read, or a property is none.
     """
-    return _made(Producer, connection, properties, on_error)
+    return _made(_Producer, connection, properties, on_error)
 
 
 def consumer(
     connection: KafkaConnection, properties: Properties | None = None, on_error: OnError | None = None
 ) -> Consumer:
     """Return a consumer; see `producer`."""
-    return _made(Consumer, connection, properties, on_error)
+    return _made(_Consumer, connection, properties, on_error)
 
 
 def admin(
@@ -71,12 +82,13 @@ C = TypeVar("C", Producer, Consumer, AdminClient)
 
 
 def _made(kind: type[C], connection: KafkaConnection, properties: Properties | None, on_error: OnError | None) -> C:
-    made: list[C] = []
+    # Weakly, or it would keep itself alive by its own callback.
+    made: list[ReferenceType[C]] = []
     credentials = Credentials(connection)
 
     def hear(error: KafkaError) -> None:
         if error.code() in LOGIN_ERRORS and made and credentials.have_changed():
-            made[0].set_sasl_credentials(*credentials.pair())
+            _log_in_anew(made[0](), *credentials.pair())
         elif on_error is not None:
             on_error(error)
 
@@ -89,5 +101,16 @@ def _made(kind: type[C], connection: KafkaConnection, properties: Properties | N
             f"no client for Kafka at {connection.bootstrap_servers} can be made ({error.args[0].str()}): see "
             "KAFKA_CLIENT_PROPERTIES and the files that KAFKA_SSL_... name"
         ) from None
-    made.append(client)
+    made.append(ref(client))
     return client
+
+
+def _log_in_anew(client: Producer | Consumer | AdminClient | None, username: str, password: str) -> None:
+    # From a thread of its own: called from within a callback, the library's own call breaks the process.
+    def tell() -> None:
+        # The client may have been closed meanwhile.
+        with suppress(RuntimeError, KafkaException):
+            if client is not None:
+                client.set_sasl_credentials(username, password)
+
+    Thread(target=tell, name="kafka-log-in-anew", daemon=True).start()

@@ -6,7 +6,9 @@ from clickwatch_events import Event
 from clickwatch_events.avro import EventEncoder
 from clickwatch_events.registry import NotRegistered, Registry, RegistryUnavailable
 from clickwatch_events.schemas import EVENTS
-from clickwatch_kafka import KafkaRefused, Reach, producer, refusal
+from clickwatch_kafka import KafkaRefused, Reach, producer, refusal, require_rights
+from clickwatch_kafka.acls import Topics
+from clickwatch_kafka.acls import simulator as needed_rights
 from clickwatch_service import UserError
 from confluent_kafka import KafkaError, Message
 from structlog import get_logger
@@ -199,3 +201,4 @@ class EventTopic:
         if self._topic not in metadata.topics:
             reach.require_visible(self._topic)
             raise _NotYet(f"topic {self._topic} at {broker}: is not there: create it or set KAFKA_TOPIC")
+        require_rights(self._settings.kafka, needed_rights(Topics(events=self._topic)))

@@ -15,6 +15,8 @@ from clickwatch_events.avro import HOT_WINDOW_VERSION
 from clickwatch_events.registry import NotRegistered, Registry, RegistryUnavailable
 from clickwatch_events.schemas import ALERTS, EVENTS
 from clickwatch_jars.java import spark_java_home
+from clickwatch_kafka import require_rights
+from clickwatch_kafka.acls import streaming as needed_rights
 from clickwatch_service import UserError
 from clickwatch_service.limits import TookTooLong, within
 from clickwatch_service.metrics import served_metrics
@@ -96,6 +98,8 @@ def _run(
 ) -> None:
     topics = (settings.kafka_topic, settings.dead_letter_topic, settings.alerts_topic)
     partitions = wait_for_topics(settings.kafka, topics, settings.wait_timeout, stop)
+    if not stop.is_set():
+        require_rights(settings.kafka, needed_rights(settings.topics))
     registry, schema_id = _ready_registry(settings, stop)
     wait_for_master(settings, stop)
     if stop.is_set():

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 from clickwatch_kafka import KafkaSettings
+from clickwatch_kafka.acls import Topics
 from clickwatch_service import Duration
 from clickwatch_service.metrics import MetricsSettings
 from pydantic import AfterValidator, Field, ValidationInfo, field_validator
@@ -96,6 +97,11 @@ class Settings(MetricsSettings, KafkaSettings):
     def dead_letter_topic(self) -> str:
         """Where messages go that cannot be decoded or trusted; DLQ_TOPIC or `KAFKA_TOPIC-dlq`."""
         return self.dlq_topic or f"{self.kafka_topic}-dlq"
+
+    @property
+    def topics(self) -> Topics:
+        """The names of the topics."""
+        return Topics(self.kafka_topic, self.dead_letter_topic, self.alerts_topic)
 
     @property
     def lake_dir(self) -> Path:

@@ -1,0 +1,1 @@
+pytest_plugins = ["clickwatch_servers.fixtures", "clickwatch_servers.secured"]
