@@ -11,6 +11,7 @@ from clickwatch_service import UserError, load_settings, run_cli
 from confluent_kafka.schema_registry.error import SchemaRegistryError
 
 from clickwatch_events.registry import Registry, RegistryUnavailable
+from clickwatch_events.registry_connection import RegistrySettings
 from clickwatch_events.schemas import NAMES, subject
 from clickwatch_events.topics import TOPICS
 from clickwatch_events.topics import create_topics as create
@@ -26,8 +27,9 @@ def main() -> None:
 @app.command()
 def register(
     registry_url: Annotated[
-        str, typer.Option("--registry", envvar="SCHEMA_REGISTRY_URL", help="Confluent-compatible API of the registry.")
-    ] = "http://localhost:8085/apis/ccompat/v7",
+        str | None,
+        typer.Option("--registry", help="Confluent-compatible API of the registry, instead of SCHEMA_REGISTRY_URL."),
+    ] = None,
     wait_seconds: Annotated[float, typer.Option(help="How long to wait for the registry.")] = 60,
     ids_file: Annotated[
         Path | None, typer.Option("--ids", metavar="FILE", help="Write the ids here too, as JSON.")
@@ -35,9 +37,10 @@ def register(
 ) -> None:
     """Register every released schema and set each subject to FULL_TRANSITIVE; safe to repeat.
 
-    For deployment: producers never register, they look ids up.
+    For deployment: producers never register, they look ids up. TLS and login by the SCHEMA_REGISTRY_ variables.
     """
-    registry = Registry(registry_url)
+    connection = load_settings(RegistrySettings).registry
+    registry = Registry(connection if registry_url is None else replace(connection, url=registry_url))
     ids: dict[str, dict[str, int]] = {}
     try:
         registry.wait(wait_seconds, say=lambda line: typer.echo(line, err=True))
@@ -49,7 +52,7 @@ def register(
         raise UserError(str(error)) from None
     except SchemaRegistryError as error:
         raise UserError(
-            f"the registry at {registry_url} refuses a schema of {subject(name)} ({error}): "
+            f"the registry at {registry.url} refuses a schema of {subject(name)} ({error}): "
             "`./pants run libs/events:schemas -- check --registry …` says why"
         ) from None
     if ids_file is not None:

@@ -3,31 +3,42 @@
 import contextlib
 from collections.abc import Callable
 
-import httpx2
+from clickwatch_service import UserError
 from confluent_kafka.schema_registry import Schema, SchemaRegistryClient
 from confluent_kafka.schema_registry.error import SchemaRegistryError
-from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_after_delay, wait_exponential
+from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_delay, wait_exponential
 
+from clickwatch_events.registry_connection import RegistryConnection
+from clickwatch_events.registry_refusals import (
+    UNREACHABLE,
+    NotRegistered,
+    RegistryRefused,
+    RegistryUnavailable,
+    refusal,
+)
 from clickwatch_events.schemas import released_versions, schema_text, subject
 
-_UNREACHABLE = (httpx2.HTTPError, OSError)
-
-
-class RegistryUnavailable(Exception):
-    """The registry did not answer in time; the message names its address."""
-
-
-class NotRegistered(LookupError):
-    """The registry does not know the schema or the id."""
+__all__ = ["NotRegistered", "Registry", "RegistryRefused", "RegistryUnavailable"]
 
 
 class Registry:
     """Reads writer schemas by id and the ids of released schemas; registers on deploy."""
 
-    def __init__(self, url: str) -> None:
-        """Talk to the Confluent-compatible API at `url`."""
-        self.url = url
-        self._client = SchemaRegistryClient({"url": url, "max.retries": 0, "timeout": 10})
+    def __init__(self, where: str | RegistryConnection) -> None:
+        """Talk to a Confluent-compatible API, without a login where `where` is only its address.
+
+        Raises:
+            UserError: a secret's file cannot be read, or no client can be made of what the files hold.
+        """
+        self._connection = RegistryConnection(url=where) if isinstance(where, str) else where
+        self.url = ",".join(self._connection.addresses)
+        try:
+            self._client = SchemaRegistryClient({**self._connection.properties(), "max.retries": 0, "timeout": 10})
+        except (OSError, ValueError) as error:  # ssl.SSLError is an OSError
+            raise UserError(
+                f"no client for the schema registry at {self.url} can be made ({error}): see the files that "
+                "SCHEMA_REGISTRY_CA_FILE, SCHEMA_REGISTRY_CERTIFICATE_FILE and SCHEMA_REGISTRY_KEY_FILE name"
+            ) from None
 
     def wait(self, timeout_seconds: float, say: Callable[[str], None] | None = None) -> None:
         """Return once the registry answers.
@@ -38,6 +49,7 @@ class Registry:
 
         Raises:
             RegistryUnavailable: it did not answer in that time.
+            RegistryRefused: it refuses us, which waiting does not mend.
         """
 
         def tell(state: RetryCallState) -> None:
@@ -46,7 +58,7 @@ class Registry:
 
         try:
             for attempt in Retrying(
-                retry=retry_if_exception_type((*_UNREACHABLE, SchemaRegistryError)),
+                retry=retry_if_exception(self._may_pass),
                 stop=stop_after_delay(timeout_seconds),
                 wait=wait_exponential(multiplier=0.2, max=2),
                 before_sleep=tell,
@@ -54,11 +66,24 @@ class Registry:
             ):
                 with attempt:
                     self._client.get_subjects()
-        except (*_UNREACHABLE, SchemaRegistryError) as error:
+        except (*UNREACHABLE, SchemaRegistryError) as error:
+            refused = refusal(self._connection, error)
+            if refused is not None:
+                raise refused from None
             raise RegistryUnavailable(
                 f"the schema registry at {self.url} did not answer within {timeout_seconds:.0f} s ({error}): "
                 "start it or set SCHEMA_REGISTRY_URL"
             ) from None
+
+    def _may_pass(self, error: BaseException) -> bool:
+        return isinstance(error, (*UNREACHABLE, SchemaRegistryError)) and refusal(self._connection, error) is None
+
+    def _failed(self, error: Exception) -> RegistryUnavailable:
+        return refusal(self._connection, error) or RegistryUnavailable(
+            f"the schema registry at {self.url} failed: {error}"
+            if isinstance(error, SchemaRegistryError)
+            else f"the schema registry at {self.url} does not answer: {error}"
+        )
 
     def register(self, name: str) -> dict[int, int]:
         """Register every released version in order, set FULL_TRANSITIVE, return version → id.
@@ -92,9 +117,9 @@ class Registry:
         except SchemaRegistryError as error:
             if error.http_status_code == 404:
                 return {}
-            raise RegistryUnavailable(f"the schema registry at {self.url} failed: {error}") from error
-        except _UNREACHABLE as error:
-            raise RegistryUnavailable(f"the schema registry at {self.url} does not answer: {error}") from error
+            raise self._failed(error) from error
+        except UNREACHABLE as error:
+            raise self._failed(error) from error
 
     def schema(self, schema_id: int) -> str:
         """Return the text of the schema with this id; the client keeps it.
@@ -108,9 +133,9 @@ class Registry:
         except SchemaRegistryError as error:
             if error.http_status_code == 404:
                 raise NotRegistered(f"the schema registry at {self.url} has no schema with id {schema_id}") from None
-            raise RegistryUnavailable(f"the schema registry at {self.url} failed: {error}") from error
-        except _UNREACHABLE as error:
-            raise RegistryUnavailable(f"the schema registry at {self.url} does not answer: {error}") from error
+            raise self._failed(error) from error
+        except UNREACHABLE as error:
+            raise self._failed(error) from error
         assert text is not None
         return text
 
@@ -129,8 +154,8 @@ class Registry:
                     f"{subject(name)} v{version} is not in the schema registry at {self.url}: "
                     "register it first (python -m clickwatch_events register)"
                 ) from None
-            raise RegistryUnavailable(f"the schema registry at {self.url} failed: {error}") from error
-        except _UNREACHABLE as error:
-            raise RegistryUnavailable(f"the schema registry at {self.url} does not answer: {error}") from error
+            raise self._failed(error) from error
+        except UNREACHABLE as error:
+            raise self._failed(error) from error
         assert found.schema_id is not None
         return found.schema_id

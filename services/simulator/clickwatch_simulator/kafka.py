@@ -33,7 +33,7 @@ def encoders(settings: Settings) -> dict[int, EventEncoder]:
     Raises:
         UserError: the registry does not answer in time or does not know the schemas.
     """
-    registry = Registry(settings.schema_registry_url)
+    registry = Registry(settings.registry)
     try:
         registry.wait(settings.wait_timeout.total_seconds(), say=lambda line: log.info(line))
         return {version: EventEncoder(version, registry.id_of(EVENTS, version)) for version in (1, 2)}

@@ -3,17 +3,17 @@
 from datetime import timedelta
 from pathlib import Path
 
+from clickwatch_events.registry_connection import RegistrySettings
 from clickwatch_kafka import KafkaSettings
 from clickwatch_service import Duration, UserError
 from clickwatch_service.metrics import MetricsSettings
 from pydantic import Field
 
 
-class Settings(MetricsSettings, KafkaSettings):
+class Settings(MetricsSettings, KafkaSettings, RegistrySettings):
     """What the simulator reads from the environment; names and defaults: spec, simulator."""
 
     kafka_topic: str = "clickstream-events"
-    schema_registry_url: str = "http://localhost:8085/apis/ccompat/v7"
     wait_timeout: Duration = timedelta(seconds=60)
     delivery_timeout: Duration = timedelta(seconds=120)
     simulator_interval: float = Field(default=0.1, gt=0)

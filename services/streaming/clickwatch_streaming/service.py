@@ -150,7 +150,7 @@ def _stop(spark: SparkSession) -> None:
 
 def _ready_registry(settings: Settings, stop: threading.Event) -> tuple[Registry, int]:
     """The registry once it answers and has our schema of alerts, and the id of that (0 once `stop` is set)."""
-    registry = Registry(settings.schema_registry_url)
+    registry = Registry(settings.registry)
 
     def say(state: RetryCallState) -> None:
         log.info("waiting for the schemas to be registered", address=registry.url)

@@ -6,6 +6,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Literal
 
+from clickwatch_events.registry_connection import RegistrySettings
 from clickwatch_kafka import KafkaSettings
 from clickwatch_kafka.acls import Topics
 from clickwatch_service import Duration
@@ -50,13 +51,12 @@ def _at_least_five_seconds(duration: timedelta) -> timedelta:
 PositiveDuration = Annotated[Duration, AfterValidator(_positive)]
 
 
-class Settings(MetricsSettings, KafkaSettings):
+class Settings(MetricsSettings, KafkaSettings, RegistrySettings):
     """Each field is the environment variable of its name in upper case; README.md explains them."""
 
     kafka_topic: str = "clickstream-events"
     dlq_topic: str = ""
     alerts_topic: str = "flash-sale-alerts"
-    schema_registry_url: str = "http://localhost:8085/apis/ccompat/v7"
     database_url: str = "postgresql://clickwatch@localhost:5432/clickwatch"
     data_dir: Path = Path("./var/data")
     user_id_key_file: Path | None = None

@@ -16,7 +16,7 @@ from clickwatch_streaming.spark.connectors import fetch_connectors
 from clickwatch_streaming.spark.session import spark_session
 from pyspark.sql import SparkSession
 
-pytest_plugins = ["clickwatch_servers.fixtures"]
+pytest_plugins = ["clickwatch_servers.fixtures", "clickwatch_servers.secured"]
 
 
 @pytest.fixture(scope="session")

@@ -62,6 +62,7 @@ class Service:
         self._folder = folder
         self._command = command
         self._starts = 0
+        self.environment = environment
         self._environment = {**os.environ, **environment, "PYTHONPATH": os.pathsep.join(sys.path)}
         self._process: subprocess.Popen[bytes] | None = None
 

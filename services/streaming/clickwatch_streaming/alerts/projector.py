@@ -123,7 +123,7 @@ def project(
     Raises:
         UserError: the topic no longer holds what the table says comes next.
     """
-    decoder = decoder or HotWindowDecoder(Registry(settings.schema_registry_url))
+    decoder = decoder or HotWindowDecoder(Registry(settings.registry))
     thresholds = Thresholds(settings.views_threshold, settings.purchases_threshold)
     metrics = metrics or ProjectorMetrics()
     failures = 0

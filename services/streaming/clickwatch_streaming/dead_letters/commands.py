@@ -89,7 +89,7 @@ def show(
     """Show one dead letter: its origin, its bytes, and as much of it as can be decoded."""
     settings = load_settings(Settings)
     letter = _only(settings, position)
-    for line in explained(letter, Registry(settings.schema_registry_url), None if show_all else 512):
+    for line in explained(letter, Registry(settings.registry), None if show_all else 512):
         print(line)
 
 
@@ -140,7 +140,7 @@ def replay(
         stored_letters(kafka, topic, chosen),
         (lambda letters: None) if dry_run else ReplayProducer(kafka).send,
         Judge(
-            Registry(settings.schema_registry_url),
+            Registry(settings.registry),
             settings.max_future,
             settings.unknown_event_type,
             alerts_topic=settings.alerts_topic,

@@ -174,7 +174,7 @@ class StatusReporter:
     def _known_versions(self, record: BatchRecord) -> Mapping[int, int]:
         if not record.schemas.keys() <= self._versions.keys():
             try:
-                ids = Registry(self._settings.schema_registry_url).ids(EVENTS)
+                ids = Registry(self._settings.registry).ids(EVENTS)
                 self._versions.update({schema_id: version for version, schema_id in ids.items()})
             except (RegistryUnavailable, NotRegistered) as error:
                 log.info("schema versions not known", reason=str(error))
