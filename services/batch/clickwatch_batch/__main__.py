@@ -8,6 +8,8 @@ from typing import Annotated
 import structlog
 import typer
 from clickwatch_service import UserError, load_settings, run_cli
+from clickwatch_service.database import require_tls_as_asked
+from clickwatch_service.doctor import check_database, check_disk, tell
 from rich.console import Console
 
 from clickwatch_batch.reports.files import read_report
@@ -50,6 +52,7 @@ def run(
     days = _chosen_days(day, first, last)
     settings = load_settings(Settings)
     if publish:
+        require_tls_as_asked(settings.database_url)
         ServingLayer(settings.database_url, settings.wait_timeout, settings.database_timeout).check()
     failures: dict[date, UserError] = {}
     for each in days:
@@ -106,6 +109,14 @@ def _stage(what: str) -> Iterator[None]:
     else:
         with logged(what):
             yield
+
+
+@app.command()
+def doctor() -> None:
+    """Try the connections with the settings of batch, and say a line for each; status 1 where one fails."""
+    settings = load_settings(Settings)
+    written = ("daily_summary", "user_segments", "product_performance", "category_conversion", "reconciliation")
+    tell(lambda: check_database(settings.database_url, written, written), lambda: check_disk(settings.data_dir))
 
 
 if __name__ == "__main__":

@@ -12,6 +12,8 @@ import structlog
 import typer
 import uvicorn
 from clickwatch_service import UserError, load_settings, run_cli
+from clickwatch_service.database import require_tls_as_asked
+from clickwatch_service.doctor import check_database, tell
 from clickwatch_service.metrics import served_metrics
 
 from clickwatch_dashboard.application import application
@@ -27,6 +29,7 @@ _CLOSE_SECONDS = 5
 def run() -> None:
     """Serve pages and API until stopped."""
     settings = load_settings(Settings)
+    require_tls_as_asked(settings.database_url)
     web = application(settings)
     family = socket.AF_INET6 if ":" in settings.dashboard_host else socket.AF_INET
     # Only of a socket that says it is TCP does asyncio send small answers at once (TCP_NODELAY).
@@ -79,6 +82,13 @@ def add(
 def openapi() -> None:
     """Print the API's description (OpenAPI)."""
     print(json.dumps(application(Settings()).openapi(), indent=2))
+
+
+@app.command()
+def doctor() -> None:
+    """Try the connection with the settings of the dashboard, and say a line for it; status 1 where it fails."""
+    settings = load_settings(Settings)
+    tell(lambda: check_database(settings.database_url, ("daily_summary", "flash_sale_alerts", "stream_status")))
 
 
 if __name__ == "__main__":

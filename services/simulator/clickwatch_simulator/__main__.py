@@ -9,7 +9,13 @@ from typing import Annotated
 
 import typer
 from clickwatch_events.jsonl import iso_timestamp
+from clickwatch_events.registry_doctor import check_registry
+from clickwatch_events.schemas import EVENTS
+from clickwatch_kafka.acls import Topics
+from clickwatch_kafka.acls import simulator as needed_rights
+from clickwatch_kafka.doctor import check_kafka
 from clickwatch_service import UserError, load_settings, run_cli, stop_on_signals
+from clickwatch_service.doctor import check_disk, tell
 from structlog import get_logger
 
 from clickwatch_simulator import when
@@ -183,6 +189,17 @@ def backfill(
 
 
 app.command()(replay)
+
+
+@app.command()
+def doctor() -> None:
+    """Try each connection with the settings of the simulator, and say a line for each; status 1 where one fails."""
+    settings = load_settings(Settings)
+    tell(
+        lambda: check_kafka(settings.kafka, needed_rights(Topics(events=settings.kafka_topic))),
+        lambda: check_registry(settings.registry, [EVENTS]),
+        lambda: check_disk(settings.data_dir),
+    )
 
 
 if __name__ == "__main__":

@@ -4,7 +4,13 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from clickwatch_events.registry_doctor import check_registry
+from clickwatch_events.schemas import NAMES
+from clickwatch_kafka.acls import streaming as needed_rights
+from clickwatch_kafka.doctor import check_kafka
 from clickwatch_service import load_settings, run_cli, stop_on_signals
+from clickwatch_service.database import require_tls_as_asked
+from clickwatch_service.doctor import check_database, check_disk, tell
 from clickwatch_service.metrics import served_metrics
 
 from clickwatch_streaming.alerts.metrics import ProjectorMetrics
@@ -17,6 +23,9 @@ from clickwatch_streaming.privacy.commands import forget_user
 from clickwatch_streaming.settings import Settings
 from clickwatch_streaming.spark.connectors import fetch_connectors
 from clickwatch_streaming.status.watchdog import Watchdog, Watched, watching
+
+TABLES = ("flash_sale_alerts", "stream_offsets", "stream_status", "window_counts")
+"""What the service keeps in the database, as far as `doctor` looks."""
 
 app = typer.Typer(help="Speed layer: flash-sale alerts and the event lake.", no_args_is_help=True)
 app.command("compact")(compact_lake)
@@ -53,12 +62,25 @@ def _run(parts: frozenset[Part]) -> None:
 def project() -> None:
     """Run only the projector: topic of hot windows to table and console; others of its kind take turns with it."""
     settings, stop = load_settings(Settings), stop_on_signals()
+    require_tls_as_asked(settings.database_url)
     topics = wait_for_topics(settings.kafka, [settings.alerts_topic], settings.wait_timeout, stop)
     metrics = ProjectorMetrics()
     watchdog = Watchdog(settings, Watched(settings.checkpoints_dir), frozenset({Part.PROJECTOR}))
     with served_metrics(settings, metrics), watching(watchdog, settings.stall_timeout, kill=lambda: None):
         if not stop.is_set():
             follow(settings, topics[settings.alerts_topic], stop, _say, metrics)
+
+
+@app.command()
+def doctor() -> None:
+    """Try each connection with the settings of the service, and say a line for each; status 1 where one fails."""
+    settings = load_settings(Settings)
+    tell(
+        lambda: check_kafka(settings.kafka, needed_rights(settings.topics)),
+        lambda: check_registry(settings.registry, NAMES),
+        lambda: check_database(settings.database_url, TABLES, TABLES),
+        lambda: check_disk(settings.data_dir),
+    )
 
 
 @app.command()

@@ -18,6 +18,7 @@ from clickwatch_jars.java import spark_java_home
 from clickwatch_kafka import require_rights
 from clickwatch_kafka.acls import streaming as needed_rights
 from clickwatch_service import UserError
+from clickwatch_service.database import require_tls_as_asked
 from clickwatch_service.limits import TookTooLong, within
 from clickwatch_service.metrics import served_metrics
 from py4j.protocol import Py4JError  # type: ignore[import-untyped]
@@ -96,6 +97,7 @@ def _run(
     metrics: ServiceMetrics,
     parts: frozenset[Part],
 ) -> None:
+    require_tls_as_asked(settings.database_url)
     topics = (settings.kafka_topic, settings.dead_letter_topic, settings.alerts_topic)
     partitions = wait_for_topics(settings.kafka, topics, settings.wait_timeout, stop)
     if not stop.is_set():
