@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Self
 from urllib.parse import urlsplit
 
-from clickwatch_kafka.secret_files import readable_text, secret
+from clickwatch_kafka.settings.secret_files import readable_text, secret
 from clickwatch_service import ServiceSettings, UserError
 from pydantic import ValidationInfo, field_validator, model_validator
 

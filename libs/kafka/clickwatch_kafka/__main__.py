@@ -6,7 +6,7 @@ import typer
 from clickwatch_service import UserError, load_settings, run_cli
 
 from clickwatch_kafka.acls import SERVICES, Topics, apply, commands
-from clickwatch_kafka.settings import KafkaSettings
+from clickwatch_kafka.settings.variables import KafkaSettings
 
 app = typer.Typer(help="Kafka as clickwatch needs it.", no_args_is_help=True)
 

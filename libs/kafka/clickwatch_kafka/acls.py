@@ -8,9 +8,9 @@ from confluent_kafka.admin._acl import AclBinding, AclOperation, AclPermissionTy
 from confluent_kafka.admin._resource import ResourcePatternType, ResourceType
 
 from clickwatch_kafka.clients import admin
-from clickwatch_kafka.connection import KafkaConnection
 from clickwatch_kafka.refusals import KafkaRefused, KafkaUnreachable, refusal
 from clickwatch_kafka.rights import Resource, Right
+from clickwatch_kafka.settings.connection import KafkaConnection
 
 _SECONDS = 30.0
 _KINDS = {

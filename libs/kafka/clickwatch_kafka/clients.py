@@ -10,9 +10,9 @@ from clickwatch_service import UserError
 from confluent_kafka import Consumer, KafkaError, KafkaException, Producer
 from confluent_kafka.admin import AdminClient
 
-from clickwatch_kafka.connection import KafkaConnection
 from clickwatch_kafka.credentials import Credentials
 from clickwatch_kafka.refusals import LOGIN_ERRORS, KafkaRefused, refusal
+from clickwatch_kafka.settings.connection import KafkaConnection
 
 OnError = Callable[[KafkaError], None]
 Properties = Mapping[str, Any]

@@ -2,9 +2,9 @@
 
 from clickwatch_service import UserError
 
-from clickwatch_kafka.choices import Mechanism
-from clickwatch_kafka.connection import KafkaConnection
-from clickwatch_kafka.secret_files import secret
+from clickwatch_kafka.settings.choices import Mechanism
+from clickwatch_kafka.settings.connection import KafkaConnection
+from clickwatch_kafka.settings.secret_files import secret
 
 
 class Credentials:

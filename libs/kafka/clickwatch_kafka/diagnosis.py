@@ -1,8 +1,8 @@
 """Why a listener does not let us in, found by looking at it: clients say little of TLS, and nothing of a wrong door."""
 
-from clickwatch_kafka.connection import KafkaConnection
 from clickwatch_kafka.doors import Door, Tls, addresses, door
 from clickwatch_kafka.refusals import KafkaRefused
+from clickwatch_kafka.settings.connection import KafkaConnection
 
 
 def diagnosis(connection: KafkaConnection) -> KafkaRefused | None:

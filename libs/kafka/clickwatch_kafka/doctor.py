@@ -4,11 +4,11 @@ from collections.abc import Sequence
 
 from clickwatch_service.doctor import Finding
 
-from clickwatch_kafka.connection import KafkaConnection
 from clickwatch_kafka.doors import Tls, addresses, tls_of
 from clickwatch_kafka.reaching import require_kafka
 from clickwatch_kafka.refusals import KafkaRefused, KafkaUnreachable
 from clickwatch_kafka.rights import Resource, Right, missing_rights
+from clickwatch_kafka.settings.connection import KafkaConnection
 
 _WAIT_SECONDS = 15.0
 _PATIENCE_SECONDS = 3.0

@@ -9,9 +9,9 @@ from confluent_kafka.admin._metadata import ClusterMetadata
 from tenacity import RetryCallState, Retrying, retry_if_result, stop_after_delay, wait_exponential
 
 from clickwatch_kafka.clients import Refusals, admin
-from clickwatch_kafka.connection import KafkaConnection
 from clickwatch_kafka.diagnosis import diagnosis
 from clickwatch_kafka.refusals import KafkaUnreachable, refusal
+from clickwatch_kafka.settings.connection import KafkaConnection
 
 PATIENCE_SECONDS = 8.0
 """How long a refusal must last to be one: a broker that starts may refuse for a moment."""

@@ -5,8 +5,8 @@ import re
 from clickwatch_service import UserError
 from confluent_kafka import KafkaError
 
-from clickwatch_kafka.choices import Mechanism
-from clickwatch_kafka.connection import KafkaConnection
+from clickwatch_kafka.settings.choices import Mechanism
+from clickwatch_kafka.settings.connection import KafkaConnection
 
 
 class KafkaRefused(UserError):

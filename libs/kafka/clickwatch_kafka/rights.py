@@ -9,8 +9,8 @@ from confluent_kafka.admin import AdminClient
 from confluent_kafka.admin._acl import AclOperation
 
 from clickwatch_kafka.clients import admin
-from clickwatch_kafka.connection import KafkaConnection
 from clickwatch_kafka.refusals import KafkaRefused, refusal
+from clickwatch_kafka.settings.connection import KafkaConnection
 
 _SECONDS = 10.0
 

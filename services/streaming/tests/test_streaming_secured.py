@@ -18,7 +18,7 @@ from clickwatch_events.registry import Registry
 from clickwatch_events.schemas import ALERTS, EVENTS
 from clickwatch_kafka import KafkaConnection, Mechanism, Protocol, admin, missing_rights, producer, spark_options
 from clickwatch_kafka.acls import Topics, apply, streaming
-from clickwatch_kafka.java import ALLOWED_URLS
+from clickwatch_kafka.settings.java import ALLOWED_URLS
 from clickwatch_servers.ports import free_port
 from clickwatch_servers.secured import SecuredKafka
 from confluent_kafka.cimpl import NewTopic

@@ -8,12 +8,12 @@ from urllib.parse import urlsplit
 
 from clickwatch_service import UserError
 
-from clickwatch_kafka.choices import Mechanism
-from clickwatch_kafka.passthrough import parsed_properties
-from clickwatch_kafka.secret_files import readable_text, secret
+from clickwatch_kafka.settings.choices import Mechanism
+from clickwatch_kafka.settings.passthrough import parsed_properties
+from clickwatch_kafka.settings.secret_files import readable_text, secret
 
 if TYPE_CHECKING:
-    from clickwatch_kafka.connection import KafkaConnection
+    from clickwatch_kafka.settings.connection import KafkaConnection
 
 _PASSWORD = ("sasl_username", "sasl_password_file")
 _OAUTH = ("oauth_token_url", "oauth_client_id", "oauth_client_secret_file")

@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
-from clickwatch_kafka.choices import Mechanism, Protocol
-from clickwatch_kafka.consistency import require_consistent
-from clickwatch_kafka.java import java_properties
-from clickwatch_kafka.librdkafka import librdkafka_properties
-from clickwatch_kafka.secret_files import Hidden
+from clickwatch_kafka.settings.choices import Mechanism, Protocol
+from clickwatch_kafka.settings.consistency import require_consistent
+from clickwatch_kafka.settings.java import java_properties
+from clickwatch_kafka.settings.librdkafka import librdkafka_properties
+from clickwatch_kafka.settings.secret_files import Hidden
 
 
 @dataclass(frozen=True, kw_only=True)

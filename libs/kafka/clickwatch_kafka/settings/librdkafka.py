@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from clickwatch_kafka.choices import Mechanism
-from clickwatch_kafka.passthrough import Dialect, parsed_properties
-from clickwatch_kafka.secret_files import secret
+from clickwatch_kafka.settings.choices import Mechanism
+from clickwatch_kafka.settings.passthrough import Dialect, parsed_properties
+from clickwatch_kafka.settings.secret_files import secret
 
 if TYPE_CHECKING:
-    from clickwatch_kafka.connection import KafkaConnection
+    from clickwatch_kafka.settings.connection import KafkaConnection
 
 
 def librdkafka_properties(connection: KafkaConnection) -> dict[str, object]:

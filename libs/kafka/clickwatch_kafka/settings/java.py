@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING
 
 from clickwatch_service import UserError
 
-from clickwatch_kafka.choices import Mechanism
-from clickwatch_kafka.passthrough import Dialect, parsed_properties
-from clickwatch_kafka.secret_files import readable_text
+from clickwatch_kafka.settings.choices import Mechanism
+from clickwatch_kafka.settings.passthrough import Dialect, parsed_properties
+from clickwatch_kafka.settings.secret_files import readable_text
 
 if TYPE_CHECKING:
-    from clickwatch_kafka.connection import KafkaConnection
+    from clickwatch_kafka.settings.connection import KafkaConnection
 
 _MODULES = {
     Mechanism.PLAIN: "org.apache.kafka.common.security.plain.PlainLoginModule",

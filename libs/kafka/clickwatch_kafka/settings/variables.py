@@ -8,8 +8,8 @@ from typing import Annotated, Self
 from clickwatch_service import ServiceSettings, UserError
 from pydantic import BeforeValidator, Field, ValidationInfo, field_validator, model_validator
 
-from clickwatch_kafka.choices import Mechanism, Protocol
-from clickwatch_kafka.connection import KafkaConnection
+from clickwatch_kafka.settings.choices import Mechanism, Protocol
+from clickwatch_kafka.settings.connection import KafkaConnection
 
 
 def _upper(value: object) -> object:
