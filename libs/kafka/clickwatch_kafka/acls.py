@@ -19,6 +19,8 @@ _KINDS = {
     Resource.TRANSACTIONAL_ID: ResourceType.TRANSACTIONAL_ID,
 }
 
+_READERS = ("clickwatch-projector", "clickwatch-dead-letter-list")
+
 
 @dataclass(frozen=True)
 class Topics:
@@ -56,6 +58,8 @@ def streaming(topics: Topics) -> tuple[Right, ...]:
         Right(Resource.TOPIC, topics.dead_letters, ("READ", "WRITE", "DESCRIBE"), "sends dead letters and reads them"),
         Right(Resource.TOPIC, topics.alerts, ("READ", "WRITE", "DESCRIBE"), "sends hot windows and follows them"),
         *(Right(Resource.GROUP, one, ("READ",), "keeps how far dead letters are sent") for one in senders),
+        # librdkafka asks for the coordinator of a group that it only reads with.
+        *(Right(Resource.GROUP, one, ("DESCRIBE",), "reads without keeping offsets") for one in _READERS),
         *(
             Right(Resource.TRANSACTIONAL_ID, one, ("WRITE", "DESCRIBE"), "sends each dead letter once")
             for one in senders

@@ -14,6 +14,7 @@ from clickwatch_service import UserError
 from clickwatch_servers.java import Java
 from clickwatch_servers.ports import HOST, accepts_connections, free_port
 from clickwatch_servers.process import Command, Process
+from clickwatch_servers.tokens import AUDIENCE, ISSUER
 
 ARTIFACTS = (
     Artifact("org.apache.kafka", "kafka_2.13", "4.4.0", with_dependencies=True),
@@ -48,11 +49,13 @@ class Security:
         listeners: the doors.
         authorities: PEM of who signs clients' certificates.
         users: names and passwords, each for PLAIN and for SCRAM alike.
+        keys_url: where the keys are that tokens for OAUTHBEARER are signed with (JWKS); must answer at the start.
     """
 
     listeners: tuple[Listener, ...]
     authorities: Path
     users: Mapping[str, str] = field(repr=False)
+    keys_url: str
 
 
 REGISTRATION_SECONDS = 120
@@ -118,6 +121,8 @@ def start_kafka(
                 f"-Xmx{heap_mb}m",
                 "-XX:+UseSerialGC",
                 f"-Dlog4j2.configurationFile={folder / 'log4j2.yaml'}",
+                # Without it a broker asks no address for keys.
+                *((f"-Dorg.apache.kafka.sasl.oauthbearer.allowed.urls={security.keys_url}",) if security else ()),
                 "kafka.Kafka",
                 str(properties),
             ),
@@ -220,22 +225,25 @@ def _add_security(settings: dict[str, object], security: Security) -> None:
             settings[f"{own}.ssl.client.auth"] = "required"
             settings[f"{own}.ssl.principal.mapping.rules"] = "RULE:^CN=(.*)$/$1/"
         if one.protocol.startswith("SASL"):
-            settings |= _logins(own, security.users)
+            settings |= _logins(own, security)
     settings["sasl.enabled.mechanisms"] = "PLAIN,SCRAM-SHA-256,SCRAM-SHA-512,OAUTHBEARER"
     settings["authorizer.class.name"] = "org.apache.kafka.metadata.authorizer.StandardAuthorizer"
     # The plain door alone lets in somebody without a name.
     settings["super.users"] = "User:ANONYMOUS"
 
 
-def _logins(own: str, users: Mapping[str, str]) -> dict[str, object]:
+def _logins(own: str, security: Security) -> dict[str, object]:
     module = "org.apache.kafka.common.security"
-    named = " ".join(f'user_{name}="{password}"' for name, password in users.items())
+    named = " ".join(f'user_{name}="{password}"' for name, password in security.users.items())
     scram = f"{module}.scram.ScramLoginModule required;"
     return {
         f"{own}.plain.sasl.jaas.config": f"{module}.plain.PlainLoginModule required {named};",
         f"{own}.scram-sha-256.sasl.jaas.config": scram,
         f"{own}.scram-sha-512.sasl.jaas.config": scram,
-        # Takes tokens that nobody signed: a login for tests.
-        f"{own}.oauthbearer.sasl.jaas.config": f"{module}.oauthbearer.OAuthBearerLoginModule required "
-        'unsecuredLoginStringClaim_sub="broker";',
+        f"{own}.oauthbearer.sasl.jaas.config": f"{module}.oauthbearer.OAuthBearerLoginModule required;",
+        f"{own}.oauthbearer.sasl.server.callback.handler.class": f"{module}.oauthbearer."
+        "OAuthBearerValidatorCallbackHandler",
+        f"{own}.oauthbearer.sasl.oauthbearer.jwks.endpoint.url": security.keys_url,
+        f"{own}.oauthbearer.sasl.oauthbearer.expected.issuer": ISSUER,
+        f"{own}.oauthbearer.sasl.oauthbearer.expected.audience": AUDIENCE,
     }

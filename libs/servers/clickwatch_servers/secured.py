@@ -3,16 +3,10 @@
 Use it by `pytest_plugins = ["clickwatch_servers.fixtures", "clickwatch_servers.secured"]`.
 """
 
-import base64
-import json
 import secrets
-import threading
-import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from urllib.parse import parse_qs
 
 import pytest
 from clickwatch_kafka import KafkaConnection, Mechanism, Protocol
@@ -21,6 +15,7 @@ from clickwatch_servers.certificates import Authority, Certificate
 from clickwatch_servers.java import find_java
 from clickwatch_servers.kafka import Listener, Security, kafka_jars, start_kafka, wait_for_kafka
 from clickwatch_servers.ports import HOST, free_port
+from clickwatch_servers.tokens import token_server
 
 USERS = ("shop", "stranger")
 """`shop` is given rights by the tests that need them, `stranger` none."""
@@ -109,63 +104,19 @@ def secured_kafka(servers_dir: Path) -> Iterator[SecuredKafka]:
         (files / user).touch(0o600)
         (files / user).write_text(password)
     log_file = servers_dir / "secured-kafka.log"
-    security = Security(listeners, authority.file, users)
-    kafka = start_kafka(folder, port, java, kafka_jars(java), log_file, security=security)
-    tokens = _TokenServer((HOST, free_port()), users)
-    threading.Thread(target=tokens.serve_forever, daemon=True).start()
-    try:
-        wait_for_kafka(kafka, port)
-        yield SecuredKafka(
-            f"{HOST}:{port}",
-            {one.name: one.port for one in listeners},
-            authority,
-            authority.issue("shop"),
-            files,
-            f"http://{HOST}:{tokens.server_port}/token",
-            log_file,
-        )
-    finally:
-        kafka.kill()
-        tokens.shutdown()
-        tokens.server_close()
-
-
-class _TokenServer(ThreadingHTTPServer):
-    """OIDC's client credentials as far as Kafka's clients ask: tokens that nobody signed, by name and secret."""
-
-    daemon_threads = True
-
-    def __init__(self, address: tuple[str, int], users: Mapping[str, str]) -> None:
-        self.users = users
-        super().__init__(address, _TokenRequest)
-
-
-class _TokenRequest(BaseHTTPRequestHandler):
-    server: _TokenServer
-
-    def do_POST(self) -> None:
-        body = parse_qs(self.rfile.read(int(self.headers["Content-Length"])).decode())
-        kind, _, word = self.headers.get("Authorization", "").partition(" ")
-        user, _, secret = base64.b64decode(word).decode().partition(":") if kind == "Basic" else ("", "", "")
-        if self.server.users.get(user) != secret or body.get("grant_type") != ["client_credentials"]:
-            self._answer(401, {"error": "invalid_client"})
-            return
-        now = int(time.time())
-        claims = {"sub": user, "iat": now, "exp": now + 300, "scope": body.get("scope", ["kafka"])[0]}
-        token = ".".join((_base64({"alg": "none", "typ": "JWT"}), _base64(claims), ""))
-        self._answer(200, {"access_token": token, "token_type": "Bearer", "expires_in": 300})
-
-    def _answer(self, status: int, document: object) -> None:
-        body = json.dumps(document).encode()
-        self.send_response(status)
-        self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002
-        """Say nothing."""
-
-
-def _base64(document: object) -> str:
-    return base64.urlsafe_b64encode(json.dumps(document).encode()).decode().rstrip("=")
+    with token_server(users) as url:
+        security = Security(listeners, authority.file, users, f"{url}/keys")
+        kafka = start_kafka(folder, port, java, kafka_jars(java), log_file, security=security)
+        try:
+            wait_for_kafka(kafka, port)
+            yield SecuredKafka(
+                f"{HOST}:{port}",
+                {one.name: one.port for one in listeners},
+                authority,
+                authority.issue("shop"),
+                files,
+                f"{url}/token",
+                log_file,
+            )
+        finally:
+            kafka.kill()
