@@ -1,11 +1,17 @@
-"""Command line: `python -m clickwatch_collector run | add-key | openapi`."""
+"""Command line: `python -m clickwatch_collector run | add-key | openapi | doctor`."""
 
 import json
 from pathlib import Path
 from typing import Annotated
 
 import typer
+from clickwatch_events.registry_doctor import check_registry
+from clickwatch_events.schemas import EVENTS
+from clickwatch_kafka.acls import Topics
+from clickwatch_kafka.acls import collector as needed_rights
+from clickwatch_kafka.doctor import check_kafka
 from clickwatch_service import load_settings, run_cli
+from clickwatch_service.doctor import check_disk, tell
 
 from clickwatch_collector import keys
 from clickwatch_collector.settings import Settings
@@ -38,6 +44,18 @@ def add_key(
 def openapi() -> None:
     """Print the API's description (OpenAPI)."""
     print(json.dumps(description(), indent=2))
+
+
+@app.command()
+def doctor() -> None:
+    """Try each connection with the settings of the collector, and say a line for each; status 1 where one fails."""
+    settings = load_settings(Settings)
+    topics = Topics(events=settings.kafka_topic, dead_letters=settings.dead_letter_topic)
+    tell(
+        lambda: check_kafka(settings.kafka, needed_rights(topics)),
+        lambda: check_registry(settings.registry, [EVENTS]),
+        lambda: check_disk(settings.data_dir),
+    )
 
 
 if __name__ == "__main__":

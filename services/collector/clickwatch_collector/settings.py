@@ -4,19 +4,19 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Annotated
 
+from clickwatch_events.registry_connection import RegistrySettings
 from clickwatch_kafka import KafkaSettings
 from clickwatch_service import Duration
 from clickwatch_service.metrics import MetricsSettings
 from pydantic import Field
 
 
-class Settings(MetricsSettings, KafkaSettings):
-    """What the collector needs to know.
+class Settings(MetricsSettings, KafkaSettings, RegistrySettings):
+    """What the collector needs to know, besides how to reach Kafka and the registry.
 
     Attributes:
         kafka_topic: takes the events.
         dlq_topic: takes what is refused; without it, the topic of events and `-dlq`.
-        schema_registry_url: knows the id of the schema that events are written with.
         wait_timeout: how long to wait for the registry at the start.
         data_dir: holds `collector/`, where keys and spool are unless said otherwise.
         collector_host: the address to listen on.
@@ -34,7 +34,6 @@ class Settings(MetricsSettings, KafkaSettings):
 
     kafka_topic: str = "clickstream-events"
     dlq_topic: str | None = None
-    schema_registry_url: str = "http://localhost:8085/apis/ccompat/v7"
     wait_timeout: Duration = timedelta(seconds=60)
     data_dir: Path = Path("./var/data")
     collector_host: str = "127.0.0.1"

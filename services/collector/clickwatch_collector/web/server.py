@@ -119,7 +119,7 @@ def _require_free(settings: Settings) -> None:
 def _schema_id(settings: Settings) -> int:
     """Return the id of the schema; the one of the last start where the registry does not answer."""
     remembered = settings.spool_dir / "schema_id"
-    registry = Registry(settings.schema_registry_url)
+    registry = Registry(settings.registry)
     try:
         registry.wait(
             1 if remembered.exists() else settings.wait_timeout.total_seconds(), say=lambda line: log.info(line)
