@@ -39,7 +39,7 @@ def test(channel: ChannelName) -> None:
     found = channel_named(read_channels(settings.notifier_channels_file), channel)
     message = Message(uuid4(), found.name, None, datetime.now(UTC), ())
     try:
-        receiver_of(found, settings.dashboard_url).send(message)
+        receiver_of(found, settings.places).send(message)
     except NotDelivered as error:
         raise UserError(f"channel {found.name!r} did not take the test message: {error}") from None
     print(f"channel {found.name} took the test message {message.key}")

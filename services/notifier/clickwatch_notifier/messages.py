@@ -17,6 +17,7 @@ from clickwatch_service.shown import shown, visible_json
 
 from clickwatch_notifier.changes import Change, Status
 from clickwatch_notifier.composing import MessageKind
+from clickwatch_notifier.links import Links, Snooze
 
 _NAME_COLUMNS = 60
 _MOST_LINES = 15
@@ -26,6 +27,19 @@ _SAYS = {
     Status.RETRACTED: "no alert any more, it is bought after all",
     Status.CONFIRMED: "the window is over, and few have bought",
 }
+
+
+@dataclass(frozen=True)
+class Places:
+    """Where links in messages lead.
+
+    Attributes:
+        dashboard_url: the dashboard.
+        links: makes links by which a product is snoozed; None makes none.
+    """
+
+    dashboard_url: str
+    links: Links | None = None
 
 
 @dataclass(frozen=True)
@@ -56,16 +70,18 @@ class Message:
         last = self.changes[-1]
         return f"clickwatch: {last.status} {named(last.product_id)}"
 
-    def text(self, dashboard_url: str) -> str:
+    def text(self, places: Places) -> str:
         """Return the message in words."""
         if self.kind is None:
             return "This channel is told of flash-sale alerts. Nothing has happened."
         if self.kind is MessageKind.DIGEST:
-            return _digest_text(self.changes, dashboard_url)
+            return _digest_text(self.changes, places.dashboard_url)
         lines = [_line(change) for change in self.changes]
-        return "\n".join([*lines, "", _link(dashboard_url, self.changes[-1])])
+        lines += ["", _link(places.dashboard_url, self.changes[-1])]
+        snooze = self._snooze(self.changes[-1], places)
+        return "\n".join(lines if snooze is None else [*lines, f"Snooze this product: {snooze}"])
 
-    def document(self, dashboard_url: str) -> bytes:
+    def document(self, places: Places) -> bytes:
         """Return the message as JSON; the same bytes at each attempt."""
         document = {
             "type": "test" if self.kind is None else f"alerts.{self.kind}",
@@ -73,10 +89,31 @@ class Message:
             "data": {
                 "key": str(self.key),
                 "channel": self.channel,
-                "changes": [_as_json(change, dashboard_url) for change in self.changes],
+                "changes": [self._as_json(change, places) for change in self.changes],
             },
         }
         return visible_json(json.dumps(document, ensure_ascii=False)).encode()
+
+    def _snooze(self, change: Change, places: Places) -> str | None:
+        if places.links is None:
+            return None
+        return places.links.snooze(Snooze(change.product_id, self.channel), self.made_at)
+
+    def _as_json(self, change: Change, places: Places) -> dict[str, object]:
+        return {
+            "id": change.outbox_id,
+            "product_id": change.product_id,
+            "product_category": change.product_category,
+            "window_start": change.window_start.isoformat(),
+            "window_end": change.window_end.isoformat(),
+            "views": change.views,
+            "purchases": change.purchases,
+            "status_before": change.status_before,
+            "status": change.status,
+            "changed_at": change.changed_at.isoformat(),
+            "link": _link(places.dashboard_url, change),
+            "snooze": self._snooze(change, places),
+        }
 
     @property
     def story(self) -> str | None:
@@ -120,19 +157,3 @@ def _digest_text(changes: Sequence[Change], dashboard_url: str) -> str:
 
 def _link(dashboard_url: str, change: Change) -> str:
     return f"{dashboard_url}/?product={quote(change.product_id, safe='', errors='replace')}"
-
-
-def _as_json(change: Change, dashboard_url: str) -> dict[str, object]:
-    return {
-        "id": change.outbox_id,
-        "product_id": change.product_id,
-        "product_category": change.product_category,
-        "window_start": change.window_start.isoformat(),
-        "window_end": change.window_end.isoformat(),
-        "views": change.views,
-        "purchases": change.purchases,
-        "status_before": change.status_before,
-        "status": change.status,
-        "changed_at": change.changed_at.isoformat(),
-        "link": _link(dashboard_url, change),
-    }

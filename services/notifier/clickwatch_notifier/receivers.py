@@ -18,7 +18,7 @@ from clickwatch_service import UserError
 from clickwatch_service.limits import TookTooLong, within
 
 from clickwatch_notifier.channels import Channel, Kind
-from clickwatch_notifier.messages import Message
+from clickwatch_notifier.messages import Message, Places
 
 _LONGEST_PAUSE = timedelta(hours=1)
 _SECRET_PREFIX = b"whsec_"
@@ -48,33 +48,33 @@ class Receiver(Protocol):
         ...
 
 
-def receiver_of(channel: Channel, dashboard_url: str) -> Receiver:
+def receiver_of(channel: Channel, places: Places) -> Receiver:
     """Return who takes the messages of a channel.
 
     Raises:
         UserError: its url or its secret is none.
     """
     if channel.kind is Kind.WEBHOOK:
-        return Webhook(channel, dashboard_url)
-    return AppriseReceiver(channel, dashboard_url)
+        return Webhook(channel, places)
+    return AppriseReceiver(channel, places)
 
 
 class Webhook:
     """A POST of JSON, signed as standardwebhooks.com describes it."""
 
-    def __init__(self, channel: Channel, dashboard_url: str) -> None:
+    def __init__(self, channel: Channel, places: Places) -> None:
         """Send to the channel's address.
 
         Raises:
             UserError: the secret is no base64, though it begins as one.
         """
         self._channel = channel
-        self._dashboard_url = dashboard_url
+        self._places = places
         self._key = _signing_key(channel)
 
     def send(self, message: Message) -> None:
         """Post a message (see `Receiver`)."""
-        body = message.document(self._dashboard_url)
+        body = message.document(self._places)
         key, seconds = str(message.key), str(int(time()))
         headers = {
             "content-type": "application/json",
@@ -140,15 +140,17 @@ def _pause(retry_after: str | None) -> timedelta | None:
 class AppriseReceiver:
     """Mail, Slack, Teams, Discord, Telegram, PagerDuty and the others that apprise knows."""
 
-    def __init__(self, channel: Channel, dashboard_url: str) -> None:
+    def __init__(self, channel: Channel, places: Places) -> None:
         """Send to the channel's address.
 
         Raises:
             UserError: apprise knows no such address.
         """
         self._channel = channel
-        self._dashboard_url = dashboard_url
-        self._asset = AppriseAsset(app_id="clickwatch", app_desc="clickwatch", app_url=dashboard_url, async_mode=False)
+        self._places = places
+        self._asset = AppriseAsset(
+            app_id="clickwatch", app_desc="clickwatch", app_url=places.dashboard_url, async_mode=False
+        )
         self._service()
 
     def _service(self) -> NotifyBase:
@@ -185,7 +187,7 @@ class AppriseReceiver:
         with _said() as lines:
             is_taken = sender.notify(
                 title=message.title,
-                body=message.text(self._dashboard_url),
+                body=message.text(self._places),
                 notify_type=NotifyType.INFO if message.kind is None or message.is_good_news else NotifyType.WARNING,
                 body_format=NotifyFormat.TEXT,
             )

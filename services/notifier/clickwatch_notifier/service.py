@@ -1,10 +1,10 @@
 """The service: a thread that plans deliveries, and one for each channel that sends them."""
 
 import threading
-from collections.abc import Callable, Sequence
-from contextlib import closing
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import partial
 from time import monotonic
 
@@ -17,6 +17,8 @@ from clickwatch_service.stores import is_outage, reason_of
 
 from clickwatch_notifier.channels import Channel, read_channels
 from clickwatch_notifier.delivering import Deliverer
+from clickwatch_notifier.link_pages import link_pages, served
+from clickwatch_notifier.messages import Places
 from clickwatch_notifier.metrics import NotifierMetrics
 from clickwatch_notifier.receivers import receiver_of
 from clickwatch_notifier.settings import Settings
@@ -111,13 +113,14 @@ def run(settings: Settings, stop: threading.Event) -> None:
     """
     channels = read_channels(settings.notifier_channels_file)
     metrics = NotifierMetrics(channel.name for channel in channels)
-    deliverers = [Deliverer(one, receiver_of(one, settings.dashboard_url), metrics) for one in channels]
+    places = settings.places
+    deliverers = [Deliverer(one, receiver_of(one, places), metrics) for one in channels]
     threads = _Threads(stop)
 
     def plan(moved: Callable[[], None]) -> None:
         _plan(settings, channels, deliverers, metrics, stop, moved)
 
-    with served_metrics(settings, metrics):
+    with served_metrics(settings, metrics), _served_links(settings, places):
         threads.start(_Part("planner", timedelta(0)), plan)
         for one in deliverers:
             part = _Part(f"channel {one.channel.name}", one.channel.timeout)
@@ -131,6 +134,21 @@ def run(settings: Settings, stop: threading.Event) -> None:
     if threads.failed:
         raise threads.failed[0]
     log.info("notifier_stopped")
+
+
+@contextmanager
+def _served_links(settings: Settings, places: Places) -> Iterator[None]:
+    if places.links is None:
+        yield
+        return
+
+    def snooze(product: str, length: timedelta, who: str) -> datetime:
+        # Few people snooze at one moment: a connection for each is cheaper than one that is kept.
+        with closing(Store(settings.database_url)) as store:
+            return store.snooze(product, length, who)
+
+    with served(link_pages(places.links, snooze), settings.notifier_links_host, settings.notifier_links_port):
+        yield
 
 
 def _plan(

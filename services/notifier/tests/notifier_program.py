@@ -98,6 +98,11 @@ class Outbox:
                 [channel],
             ).fetchall()
 
+    def snoozes(self) -> list[tuple[str, str]]:
+        """Products that nobody is told of, and who wanted that."""
+        with psycopg.connect(self.url) as connection:
+            return connection.execute("SELECT product_id, who FROM notification_snoozes ORDER BY id").fetchall()
+
     def wait_for(self, channel: str, state: str, count: int) -> None:
         """Return once so many changes have come to that."""
         wait_until(
@@ -145,11 +150,11 @@ class Programs:
         process.wait_until(lambda: "planner_following" in log.read_text(), PATIENCE_SECONDS)
         return process
 
-    def ask(self, outbox: Outbox, *arguments: str) -> subprocess.CompletedProcess[str]:
+    def ask(self, outbox: Outbox, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
         """Return what a command did."""
         return subprocess.run(
             [sys.executable, "-m", "clickwatch_notifier", *arguments],
-            env=self._environment(outbox),
+            env=self._environment(outbox) | variables,
             capture_output=True,
             text=True,
             timeout=PATIENCE_SECONDS,

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from clickwatch_notifier.changes import Status
 from clickwatch_notifier.channels import Kind, read_channels
+from clickwatch_notifier.messages import Places
 from clickwatch_notifier.receivers import receiver_of
 from clickwatch_service import UserError
 
@@ -102,7 +103,7 @@ def test_an_address_that_apprise_does_not_know_is_refused_and_not_shown(folder: 
     (channel,) = read_channels(file)
 
     with pytest.raises(UserError) as refused:
-        receiver_of(channel, "http://127.0.0.1:8000")
+        receiver_of(channel, Places("http://127.0.0.1:8000"))
 
     assert "its url is no address that apprise knows" in str(refused.value)
     assert "token" not in str(refused.value)

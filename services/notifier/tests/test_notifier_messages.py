@@ -11,14 +11,14 @@ from uuid import UUID
 import pytest
 from clickwatch_notifier.changes import Change, Status
 from clickwatch_notifier.composing import MessageKind
-from clickwatch_notifier.messages import Message, named
+from clickwatch_notifier.messages import Message, Places, named
 from clickwatch_notifier.receivers import signature
 from hypothesis import given
 from hypothesis import strategies as st
 
 START = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 KEY = UUID(int=7)
-PAGE = "https://clickwatch.example.com"
+PAGE = Places("https://clickwatch.example.com")
 
 
 def change(number: int, product: str, status: Status, views: int = 214) -> Change:
