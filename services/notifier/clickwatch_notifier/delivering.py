@@ -74,7 +74,7 @@ class Deliverer:
             reason = str(error)
             self._metrics.failed(name, time())
             age = time() - message.made_at.timestamp()
-            if age >= self.channel.give_up_after.total_seconds():
+            if error.is_for_good or age >= self.channel.give_up_after.total_seconds():
                 store.given_up(claimed, reason)
                 self._metrics.given_up(name)
                 log.error("message_given_up", **told, changes=len(message.changes), reason=reason)

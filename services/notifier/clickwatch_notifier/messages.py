@@ -19,8 +19,9 @@ from clickwatch_notifier.changes import Change, Status
 from clickwatch_notifier.composing import MessageKind
 from clickwatch_notifier.links import Links, Snooze
 
-_NAME_COLUMNS = 60
-_MOST_LINES = 15
+_NAME_COLUMNS = 40
+_MOST_LINES = 10
+"""Chats take some 2,000 letters."""
 _ACTS_ON_A_CHAT = str.maketrans({char: f"\\x{ord(char):02x}" for char in "@<>[]`*|"})
 _SAYS = {
     Status.ACTIVE: "many look and few buy",
@@ -76,7 +77,9 @@ class Message:
             return "This channel is told of flash-sale alerts. Nothing has happened."
         if self.kind is MessageKind.DIGEST:
             return _digest_text(self.changes, places.dashboard_url)
-        lines = [_line(change) for change in self.changes]
+        lines = [_line(change) for change in self.changes[-_MOST_LINES:]]
+        if len(self.changes) > _MOST_LINES:
+            lines.insert(0, f"{len(self.changes):,} changes, of which the last are:")
         lines += ["", _link(places.dashboard_url, self.changes[-1])]
         snooze = self._snooze(self.changes[-1], places)
         return "\n".join(lines if snooze is None else [*lines, f"Snooze this product: {snooze}"])

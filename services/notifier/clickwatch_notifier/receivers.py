@@ -13,7 +13,7 @@ from time import time
 from typing import Protocol
 
 import httpx2
-from apprise import Apprise, AppriseAsset, NotifyBase, NotifyFormat, NotifyType
+from apprise import Apprise, AppriseAsset, NotifyBase, NotifyFormat, NotifyType, OverflowMode
 from clickwatch_service import UserError
 from clickwatch_service.limits import TookTooLong, within
 
@@ -21,6 +21,8 @@ from clickwatch_notifier.channels import Channel, Kind
 from clickwatch_notifier.messages import Message, Places
 
 _LONGEST_PAUSE = timedelta(hours=1)
+_REFUSES_THE_MESSAGE = (400, 413, 415, 422)
+"""Other refusals are of a whole channel: a key or an address that somebody mends."""
 _SECRET_PREFIX = b"whsec_"
 
 
@@ -29,11 +31,13 @@ class NotDelivered(Exception):
 
     Attributes:
         retry_after: how long the receiver asks to be left alone; None where it does not say.
+        is_for_good: whether it never takes this message, and may take others.
     """
 
-    def __init__(self, reason: str, retry_after: timedelta | None = None) -> None:
+    def __init__(self, reason: str, retry_after: timedelta | None = None, is_for_good: bool = False) -> None:
         super().__init__(reason)
         self.retry_after = retry_after
+        self.is_for_good = is_for_good
 
 
 class Receiver(Protocol):
@@ -95,7 +99,7 @@ class Webhook:
         except httpx2.HTTPError as error:
             raise NotDelivered(f"no answer ({type(error).__name__})") from None
         if not 200 <= status < 300:
-            raise NotDelivered(f"answered {status}", pause)
+            raise NotDelivered(f"answered {status}", pause, is_for_good=status in _REFUSES_THE_MESSAGE)
 
     def _post(self, body: bytes, headers: dict[str, str], limit: float) -> tuple[int, timedelta | None]:
         # The status is the answer; whatever else is said is not read.
@@ -177,6 +181,9 @@ class AppriseReceiver:
     def _attempt(self, message: Message) -> str | None:
         # A service anew for each: one that is used again waits between messages, which is decided elsewhere.
         service = self._service()
+        if "overflow=" not in self._channel.url:
+            # What is too long for a service would be refused again and again.
+            service.overflow_mode = OverflowMode.TRUNCATE
         headers = getattr(service, "headers", None)
         if isinstance(headers, dict):
             headers["X-Clickwatch-Key"] = str(message.key)

@@ -174,8 +174,8 @@ def _plan(
                 next_figures = monotonic() + _FIGURES_SECONDS
                 metrics.found(store.backlogs())
             if monotonic() >= next_forgetting:
-                next_forgetting = monotonic() + _FORGET_SECONDS
-                store.forget(settings.notifier_keep)
+                is_all = store.forget(settings.notifier_keep)
+                next_forgetting = monotonic() + (_FORGET_SECONDS if is_all else 0)
             if not planned:
                 store.wait(_LOOK_SECONDS)
 

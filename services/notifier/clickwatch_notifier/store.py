@@ -287,11 +287,11 @@ class Store:
         until: datetime = row[0]
         return until
 
-    def forget(self, keep: timedelta) -> int:
-        """Delete what was told longer ago than `keep`, and return how many changes that were."""
+    def forget(self, keep: timedelta) -> bool:
+        """Delete what was told longer ago than `keep`; False where there is more of it."""
         gone = self._connection.execute(_FORGET, {"keep": keep, "most": _MOST_FORGOTTEN}).rowcount
         self._connection.execute(_FORGET_MESSAGES, {"keep": keep})
-        return gone
+        return gone < _MOST_FORGOTTEN
 
     def backlogs(self) -> dict[str, tuple[int, datetime]]:
         """Return for each channel that has not been told of all: how many changes, and since when."""

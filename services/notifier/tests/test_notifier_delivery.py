@@ -226,6 +226,47 @@ def test_what_nobody_takes_is_given_up_visibly_and_can_be_tried_again(
     assert retried == "1 changes wait for channel shop again\n"
 
 
+def test_a_message_that_a_webhook_never_takes_holds_up_no_other(outbox: Outbox, shop: Shop, programs: Programs) -> None:
+    shop.answers.append(status(422))
+    programs.start(outbox, programs.webhook(shop.url))
+
+    outbox.add(STORY[0])
+    outbox.wait_for("shop", "given_up", 1)
+    outbox.add(("product_8", "active"))
+    outbox.wait_for("shop", "sent", 1)
+
+    assert outbox.deliveries("shop") == [("product_7", "active", "given_up"), ("product_8", "active", "sent")]
+
+
+def test_a_channel_that_is_away_holds_up_no_other(outbox: Outbox, shop: Shop, programs: Programs) -> None:
+    nobody = f"http://{HOST}:{free_port()}"
+    programs.start(outbox, programs.webhook(nobody, "nobody"), programs.webhook(shop.url))
+
+    for change in STORY:
+        outbox.add(change)
+    outbox.wait_for("shop", "sent", 3)
+
+    assert shop.changes() == STORY
+    assert {one[2] for one in outbox.deliveries("nobody")} <= {"waiting", "in_message"}
+
+
+def test_what_was_told_long_ago_is_forgotten_and_what_waits_is_not(
+    outbox: Outbox, shop: Shop, programs: Programs
+) -> None:
+    nobody = f"http://{HOST}:{free_port()}"
+    first = programs.start(
+        outbox, programs.webhook(shop.url), programs.webhook(nobody, "nobody", products='["product_8"]')
+    )
+    outbox.add(("product_7", "active"), ("product_8", "active"))
+    outbox.wait_for("shop", "sent", 2)
+    first.stop()
+
+    programs.start(outbox, programs.webhook(shop.url), NOTIFIER_KEEP="0 s")
+
+    wait_until(lambda: len(outbox.deliveries("shop")) == 1, "a change that is forgotten")
+    assert outbox.deliveries("shop") == [("product_8", "active", "sent")]
+
+
 def test_a_snoozed_product_is_told_to_nobody(outbox: Outbox, shop: Shop, programs: Programs) -> None:
     programs.start(outbox, programs.webhook(shop.url))
 

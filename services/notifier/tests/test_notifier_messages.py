@@ -51,7 +51,16 @@ def test_a_digest_tells_how_alerts_stand_now_and_shows_those_most_looked_at() ->
     assert lines[0] == "21 changes of 20 alerts, as they stand now: 19 active, 1 retracted."
     assert lines[2].startswith("retracted: product_1 ")
     assert lines[3].startswith("active: product_20 ")
-    assert "and 5 more with fewer views" in lines
+    assert "and 10 more with fewer views" in lines
+
+
+def test_many_changes_of_a_product_are_told_by_the_last_ones() -> None:
+    changes = [change(n, "a", Status.ACTIVE, views=100 + n) for n in range(1, 31)]
+
+    lines = message(*changes).text(PAGE).splitlines()
+
+    assert lines[0] == "30 changes, of which the last are:"
+    assert [line.split(", ")[1].split()[0] for line in lines[1:11]] == [str(100 + n) for n in range(21, 31)]
 
 
 def test_the_document_is_the_same_at_each_attempt_and_holds_names_as_they_are() -> None:
