@@ -17,7 +17,7 @@ from clickwatch_notifier.store import Claimed, Store
 
 log = structlog.get_logger()
 
-_LEASE_MARGIN = timedelta(seconds=15)
+_LEASE_MARGIN = timedelta(seconds=10)
 _FIRST_PAUSE = timedelta(seconds=1)
 _LONGEST_PAUSE = timedelta(minutes=5)
 _IDLE_SECONDS = 5.0
@@ -34,6 +34,7 @@ class Deliverer:
         self._receiver = receiver
         self._metrics = metrics
         self._lease = channel.timeout + _LEASE_MARGIN
+        self._unsaved: Callable[[Store], None] | None = None
 
     def work(self, database_url: str, stop: threading.Event, moved: Callable[[], None]) -> None:
         """Deliver until `stop` is set; call `moved` after each step.
@@ -51,6 +52,7 @@ class Deliverer:
 
     def step(self, store: Store) -> float:
         """Do what can be done now, and return for how many seconds there is nothing to do."""
+        self._save(store)
         claimed = store.claim(self.channel, self._lease)
         if claimed is not None:
             self._try(store, claimed)
@@ -75,17 +77,24 @@ class Deliverer:
             self._metrics.failed(name, time())
             age = time() - message.made_at.timestamp()
             if error.is_for_good or age >= self.channel.give_up_after.total_seconds():
-                store.given_up(claimed, reason)
+                self._unsaved = lambda store: store.given_up(claimed, reason)
                 self._metrics.given_up(name)
                 log.error("message_given_up", **told, changes=len(message.changes), reason=reason)
             else:
                 pause = max(_pause(claimed.attempts), error.retry_after or timedelta(0))
-                store.postpone(claimed, pause, reason)
+                self._unsaved = lambda store: store.postpone(claimed, pause, reason)
                 log.warning("message_postponed", **told, retry_in_seconds=pause.total_seconds(), reason=reason)
-            return
-        store.sent(claimed)
-        self._metrics.sent(name, [change.changed_at for change in message.changes], time())
-        log.info("message_sent", **told, kind=str(message.kind), changes=len(message.changes))
+        else:
+            self._unsaved = lambda store: store.sent(claimed)
+            self._metrics.sent(name, [change.changed_at for change in message.changes], time())
+            log.info("message_sent", **told, kind=str(message.kind), changes=len(message.changes))
+        self._save(store)
+
+    def _save(self, store: Store) -> None:
+        """Keep what came of the last attempt, which a database that is away does not make forgotten."""
+        if self._unsaved is not None:
+            self._unsaved(store)
+            self._unsaved = None
 
 
 def _pause(attempts: int) -> timedelta:

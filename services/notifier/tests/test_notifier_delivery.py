@@ -3,12 +3,10 @@
 import base64
 import hashlib
 import hmac
-from pathlib import Path
 
 import httpx2
 from clickwatch_servers.ports import HOST, free_port
-from clickwatch_servers.postgres import Postgres, start_postgres
-from notifier_program import PATIENCE_SECONDS, Outbox, Programs, migrated, wait_until
+from notifier_program import PATIENCE_SECONDS, Outbox, Programs, wait_until
 from notifier_receivers import Held, Mailbox, Shop, no_answer, status, twice
 
 STORY = [("product_7", "active"), ("product_7", "retracted"), ("product_7", "confirmed")]
@@ -289,35 +287,3 @@ def test_a_test_message_says_whether_the_channel_works(outbox: Outbox, shop: Sho
     assert shop.requests[0].document["type"] == "test"
     assert refused.stderr == "error: channel 'shop' did not take the test message: answered 403\n"
     assert unknown.stderr == "error: channel 'ship' is not in the file: it has shop\n"
-
-
-def test_a_database_that_was_killed_is_waited_for_and_nothing_is_told_twice(
-    tmp_path: Path, shop: Shop, programs: Programs
-) -> None:
-    port = free_port()
-
-    def started() -> Postgres:
-        postgres = start_postgres(tmp_path / "postgres", port, tmp_path / "passwords", tmp_path / "postgres.log")
-        postgres.wait(PATIENCE_SECONDS)
-        return postgres
-
-    postgres = started()
-    postgres.ensure_owner("clickwatch")
-    outbox = Outbox(migrated(postgres.url("clickwatch", with_password=True)))
-    notifier = programs.start(outbox, programs.webhook(shop.url))
-    outbox.add(STORY[0])
-    outbox.wait_for("shop", "sent", 1)
-
-    postgres.process.kill()
-    log = notifier.command.log_file
-    wait_until(lambda: log.read_text().count("database_away") >= 2, "a notifier that noticed")
-    postgres = started()
-    try:
-        outbox.add(*STORY[1:])
-        outbox.wait_for("shop", "sent", 3)
-
-        assert shop.changes() == STORY
-        assert len(shop.requests) == len(shop.taken())
-        assert notifier.exit_status is None
-    finally:
-        postgres.process.stop()
