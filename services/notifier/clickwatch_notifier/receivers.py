@@ -75,6 +75,8 @@ class Webhook:
         self._channel = channel
         self._places = places
         self._key = _signing_key(channel)
+        # To read the certificates takes longer than to send.
+        self._tls = httpx2.create_ssl_context()
 
     def send(self, message: Message) -> None:
         """Post a message (see `Receiver`)."""
@@ -104,7 +106,7 @@ class Webhook:
     def _post(self, body: bytes, headers: dict[str, str], limit: float) -> tuple[int, timedelta | None]:
         # The status is the answer; whatever else is said is not read.
         with (
-            httpx2.Client(timeout=limit, follow_redirects=False) as client,
+            httpx2.Client(timeout=limit, follow_redirects=False, verify=self._tls) as client,
             client.stream("POST", self._channel.url, content=body, headers=headers) as answer,
         ):
             return answer.status_code, _pause(answer.headers.get("retry-after"))
