@@ -137,7 +137,15 @@ class Programs:
     def webhook(self, url: str, name: str = "shop", **more: object) -> str:
         """Return the table of a webhook; what it is told beyond defaults is TOML."""
         secret = self.secret("secret", "a shared secret\n")
-        table = {"name": f'"{name}"', "kind": '"webhook"', "url": f'"{url}"', "secret_file": f'"{secret}"', **more}
+        table = {
+            "name": f'"{name}"',
+            "kind": '"webhook"',
+            "url": f'"{url}"',
+            "secret_file": f'"{secret}"',
+            # A machine that is busy must not look like a receiver that is slow.
+            "timeout": '"60 s"',
+            **more,
+        }
         return "\n".join(["[[channels]]", *(f"{key} = {value}" for key, value in table.items())])
 
     def start(self, outbox: Outbox, *channels: str, **variables: str) -> Process:

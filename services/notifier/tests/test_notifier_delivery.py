@@ -128,7 +128,7 @@ def test_a_notifier_that_is_killed_in_the_middle_leaves_nothing_untold(
 ) -> None:
     held = Held()
     shop.answers.append(held)
-    channel = programs.webhook(shop.url, timeout='"1 s"')
+    channel = programs.webhook(shop.url, timeout='"3 s"')
     killed = programs.start(outbox, channel)
     outbox.add(*STORY)
     assert held.asked.wait(PATIENCE_SECONDS)
@@ -160,7 +160,7 @@ def test_two_notifiers_tell_each_change_once(outbox: Outbox, shop: Shop, program
 
 def test_a_thousand_alerts_are_one_digest(outbox: Outbox, shop: Shop, mailbox: Mailbox, programs: Programs) -> None:
     url = programs.secret("mail_url", mailbox.url)
-    mail = f'[[channels]]\nname = "mail"\nurl_file = "{url}"\nwithin = "1 s"'
+    mail = f'[[channels]]\nname = "mail"\nurl_file = "{url}"\ntimeout = "60 s"\nwithin = "1 s"'
     programs.start(outbox, programs.webhook(shop.url, within='"1 s"'), mail)
 
     products = [f"product_{number}" for number in range(1000)]
@@ -181,7 +181,7 @@ def test_a_mail_says_what_happened_with_its_key_and_its_story(
 ) -> None:
     mailbox.refusals = 1
     url = programs.secret("mail_url", mailbox.url)
-    programs.start(outbox, f'[[channels]]\nname = "mail"\nurl_file = "{url}"')
+    programs.start(outbox, f'[[channels]]\nname = "mail"\nurl_file = "{url}"\ntimeout = "60 s"')
 
     outbox.add(("<b>@all\nproduct", "active"), views=1214)
     outbox.wait_for("mail", "sent", 1)
