@@ -14,13 +14,16 @@ import structlog
 from clickwatch_events.avro import HOT_WINDOW_VERSION
 from clickwatch_events.registry import NotRegistered, Registry, RegistryUnavailable
 from clickwatch_events.schemas import ALERTS, EVENTS
+from clickwatch_events.topic_wants import wants_of_topics
 from clickwatch_jars.java import spark_java_home
-from clickwatch_kafka import require_rights
+from clickwatch_kafka import admin, require_rights
 from clickwatch_kafka.acls import streaming as needed_rights
+from clickwatch_kafka.topic_settings import require_settings
 from clickwatch_service import UserError
 from clickwatch_service.database import require_tls_as_asked
 from clickwatch_service.limits import TookTooLong, within
 from clickwatch_service.metrics import served_metrics
+from confluent_kafka import KafkaException
 from py4j.protocol import Py4JError  # type: ignore[import-untyped]
 from pyspark.errors import StreamingQueryException
 from pyspark.sql import SparkSession
@@ -102,6 +105,7 @@ def _run(
     partitions = wait_for_topics(settings.kafka, topics, settings.wait_timeout, stop)
     if not stop.is_set():
         require_rights(settings.kafka, needed_rights(settings.topics))
+        _require_topics(settings)
     registry, schema_id = _ready_registry(settings, stop)
     wait_for_master(settings, stop)
     if stop.is_set():
@@ -118,6 +122,20 @@ def _run(
         if Part.LAKE in parts:
             running.enter_context(reported_status(settings, supervisor))
         supervisor.run()
+
+
+def _require_topics(settings: Settings) -> None:
+    """Return if the topics are set as exact figures need it; what else is to be known of them is logged."""
+    names = settings.topics
+    # After a loss of state events are read again from so far before the watermark.
+    counted_again = 2 * settings.window_duration + settings.watermark + settings.max_future
+    wants = wants_of_topics(names.events, names.dead_letters, names.alerts, counted_again)
+    try:
+        require_settings(
+            admin(settings.kafka), wants, lambda line: log.warning("topic_not_as_recommended", reason=line)
+        )
+    except KafkaException as error:
+        log.warning("topics_not_looked_at", reason=" ".join(str(error).split()))
 
 
 @contextmanager
