@@ -4,14 +4,16 @@ import os
 import signal
 import socket
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 from time import time
 
 import httpx2
 import pytest
 from clickwatch_local.state import read_state
-from clickwatch_servers.ports import HOST
+from clickwatch_servers.ports import HOST, free_port
 from stack_up import Up
 from tenacity import Retrying, retry_if_result, stop_after_delay, wait_fixed
 
@@ -25,14 +27,43 @@ def started(tmp_path: Path) -> Iterator[Up]:
 
 
 @pytest.fixture
-def with_airflow(tmp_path: Path) -> Iterator[Up]:
-    up = Up(tmp_path, "--rate=20", "--airflow", "--metrics")
+def told(tmp_path: Path) -> Iterator[list[bytes]]:
+    """What a webhook was told, which `channels.toml` names."""
+    bodies: list[bytes] = []
+
+    class Webhook(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            bodies.append(self.rfile.read(int(self.headers["content-length"])))
+            self.send_response(200)
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    server = ThreadingHTTPServer((HOST, free_port()), Webhook)
+    Thread(target=server.serve_forever, daemon=True).start()
+    (tmp_path / "secret").write_text("a shared secret")
+    (tmp_path / "channels.toml").write_text(
+        f'[[channels]]\nname = "shop"\nkind = "webhook"\nurl = "http://{HOST}:{server.server_port}/"\n'
+        'secret_file = "secret"\n'
+    )
+    yield bodies
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.fixture
+def with_airflow(tmp_path: Path, told: list[bytes]) -> Iterator[Up]:
+    channels = {"NOTIFIER_CHANNELS_FILE": str(tmp_path / "channels.toml")}
+    up = Up(tmp_path, "--rate=20", "--airflow", "--metrics", environment=channels)
     yield up
     up.process.kill()
     up.process.wait()
 
 
-def test_it_shows_alerts_yesterday_airflow_and_metrics_and_leaves_nothing_after_down(with_airflow: Up) -> None:
+def test_it_shows_alerts_yesterday_airflow_and_metrics_and_leaves_nothing_after_down(
+    with_airflow: Up, told: list[bytes]
+) -> None:
     started = with_airflow
     started.wait_for("everything is up")
     page = httpx2.get(f"http://{HOST}:{started.ports[3]}/health", timeout=60)
@@ -41,7 +72,8 @@ def test_it_shows_alerts_yesterday_airflow_and_metrics_and_leaves_nothing_after_
     started.wait_for("Yesterday")
     dag = f"http://{HOST}:{started.ports[4]}/dags/clickstream_daily_batch  (user admin, password in "
     started.wait_for(dag, timeout_seconds=300)
-    told = [httpx2.get(f"http://{HOST}:{port}/metrics", timeout=60).text for port in started.metrics_ports]
+    until(lambda: any(b'"product_7"' in body for body in told), 180)
+    figures = [httpx2.get(f"http://{HOST}:{port}/metrics", timeout=60).text for port in started.metrics_ports]
     status = started.ask("status").stdout
     second = subprocess.run(started.command, env=started.environment, capture_output=True, text=True, check=False)
     down = started.ask("down")
@@ -51,10 +83,13 @@ def test_it_shows_alerts_yesterday_airflow_and_metrics_and_leaves_nothing_after_
     assert started.left() == []
     assert page.status_code in (200, 503)  # whether it has reached the database yet
     assert "streaming" in status
+    assert "notifier" in status
     assert "Airflow scheduler" in status
     assert "simple_auth_manager_passwords.json" in status
     assert "messages behind" in status
-    for service, port, text in zip(("streaming", "dashboard", "simulator"), started.metrics_ports, told, strict=True):
+    for service, port, text in zip(
+        ("streaming", "dashboard", "simulator"), started.metrics_ports, figures, strict=True
+    ):
         assert f"clickwatch_{service}_" in text
         assert f"{service} {HOST}:{port}" in status
     assert second.returncode == 1
@@ -100,9 +135,14 @@ def test_a_replica_that_dies_is_started_anew_and_all_else_goes_on(tmp_path: Path
 
 def until_lived(started: float) -> None:
     """Return once a process that was started then has lived long enough to be started anew."""
-    Retrying(retry=retry_if_result(lambda done: not done), wait=wait_fixed(0.5), stop=stop_after_delay(120))(
-        lambda: time() - started > 31
-    )
+    until(lambda: time() - started > 31, 120)
+
+
+def until(condition: Callable[[], bool], timeout_seconds: float) -> None:
+    """Return once the condition holds."""
+    Retrying(
+        retry=retry_if_result(lambda done: not done), wait=wait_fixed(0.5), stop=stop_after_delay(timeout_seconds)
+    )(condition)
 
 
 def test_a_port_in_use_is_named_with_who_needs_it_and_the_remedy(tmp_path: Path) -> None:
