@@ -61,7 +61,7 @@ def check_database(url: str, tables: Iterable[str] = (), writes: Iterable[str] =
     """
     what = "PostgreSQL"
     try:
-        with psycopg.connect(url, connect_timeout=5, application_name="clickwatch doctor") as connection:
+        with psycopg.connect(url, connect_timeout=10, application_name="clickwatch doctor") as connection:
             info = connection.info
             what = f"PostgreSQL {info.host}:{info.port}/{info.dbname}"
             row = connection.execute(

@@ -325,8 +325,9 @@ def test_a_password_changed_in_its_file_is_read_by_a_running_client(
     client = admin(
         replace(secured_kafka.connection(), sasl_password_file=file), on_error=lambda error: heard.append(error)
     )
-    assert not answers(client)
-    assert any(error.code() == KafkaError._AUTHENTICATION for error in heard)
+    assert eventually(
+        lambda: not answers(client) and any(error.code() == KafkaError._AUTHENTICATION for error in heard)
+    )
 
     file.write_text(secured_kafka.password("shop"))
 
