@@ -24,6 +24,7 @@ from clickwatch_kafka import (
     require_rights,
 )
 from clickwatch_kafka.acls import Topics, apply, streaming
+from clickwatch_kafka.doctor import check_kafka
 from clickwatch_servers.certificates import Authority
 from clickwatch_servers.secured import SecuredKafka
 from clickwatch_service import load_settings
@@ -62,6 +63,8 @@ def grant(kafka: SecuredKafka, kind: ResourceType, name: str, *operations: AclOp
     master = admin(kafka.master())
     for result in master.create_acls(made).values():
         result.result(30)
+    right = Right(Resource(kind.name.lower()), name, tuple(one.name for one in operations), "tries")
+    assert eventually(lambda: missing_rights(kafka.connection(user), [right]) == [])
 
 
 @pytest.mark.parametrize("mechanism", list(Mechanism))
@@ -269,6 +272,22 @@ def test_the_acls_of_a_service_are_what_it_asks_for_and_no_more(secured_kafka: S
     client.init_transactions(60)
     more = Right(Resource.TOPIC, "acl-alerts", ("DELETE", "ALTER"), "must not")
     assert missing_rights(shop, [more]) == [(more, ("DELETE", "ALTER"))]
+
+
+def test_the_doctor_says_who_we_are_there_and_what_is_lacking(secured_kafka: SecuredKafka, topic: str) -> None:
+    needed = [Right(Resource.TOPIC, topic, ("DESCRIBE",), "tries")]
+    grant(secured_kafka, ResourceType.TOPIC, topic, AclOperation.DESCRIBE)
+
+    good = check_kafka(secured_kafka.connection(), needed)
+    hidden = check_kafka(secured_kafka.connection("stranger"), needed)
+    plain = check_kafka(secured_kafka.master(), needed)
+
+    assert good.is_good, good
+    assert "TLS by CN=clickwatch until 20" in str(good)
+    assert "logged in as 'shop' by SCRAM-SHA-512, may do what it must" in str(good)
+    assert not hidden.is_good
+    assert "does not let user 'stranger' describe topic" in str(hidden)
+    assert "no TLS, no login" in str(plain)
 
 
 def test_only_who_may_alter_acls_grants_rights(secured_kafka: SecuredKafka) -> None:
