@@ -7,14 +7,18 @@
   const VISIT = 18e5;
   const MOST = 50;
   const KEPT = 500;
+  /* Of a body that may outlive its page: a browser allows 64 KiB, and a character has up to three bytes. */
+  const SMALL = 2e4;
   const QUEUE = "clickwatch.queue.";
+  const ANONYMOUS = "anonymous";
   const refuses = navigator.doNotTrack === "1" || window.doNotTrack === "1" || navigator.globalPrivacyControl === true;
   let key = data.key || "";
   let consent = data.consent !== "required";
   let user = null;
   let failures = 0;
   let timer = 0;
-  let sending = false;
+  /* How many events at the queue's head are under way. */
+  let flying = 0;
 
   const read = (name) => {
     try {
@@ -50,6 +54,22 @@
     }
   };
   let queue = [];
+  const drop = () => {
+    queue = [];
+    memory = {};
+    user = null;
+  };
+  /* Delete what is known of this browser. */
+  const wipe = () => {
+    drop();
+    try {
+      Object.keys(localStorage)
+        .filter((n) => n.startsWith("clickwatch."))
+        .forEach((n) => localStorage.removeItem(n));
+    } catch {
+      /* Nothing is stored then. */
+    }
+  };
   const save = () => {
     try {
       if (queue.length) localStorage.setItem(QUEUE + mine, JSON.stringify(queue));
@@ -58,7 +78,7 @@
       /* See write. */
     }
   };
-  /* What a page that has ended left behind; the lock of a living page keeps its queue. */
+  /* What other pages left behind. A living page locks its queue: we wait until it has ended. */
   const adopt = () => {
     let names = [];
     try {
@@ -68,20 +88,22 @@
     }
     for (const name of names) {
       const take = () => {
-        queue = queued(name.slice(QUEUE.length)).concat(queue).slice(-KEPT);
+        if (!consent) return;
+        const left = queued(name.slice(QUEUE.length));
+        queue = queue.slice(0, flying).concat(left, queue.slice(flying)).slice(-KEPT);
         save();
         localStorage.removeItem(name);
         later(0);
       };
-      if (navigator.locks) navigator.locks.request(name, { ifAvailable: true }, (lock) => lock && take());
+      if (navigator.locks) navigator.locks.request(name, take).catch(() => {});
       else take();
     }
   };
-  if (navigator.locks) navigator.locks.request(QUEUE + mine, () => new Promise(() => {}));
+  if (navigator.locks) navigator.locks.request(QUEUE + mine, () => new Promise(() => {})).catch(() => {});
 
   const anonymous = () => {
-    let id = read("anonymous");
-    if (!id) write("anonymous", (id = uuid()));
+    let id = read(ANONYMOUS);
+    if (!id) write(ANONYMOUS, (id = uuid()));
     return id;
   };
   const session = () => {
@@ -92,8 +114,14 @@
     return current;
   };
 
+  /* One timer at most: while a failure is waited out, new events do not send earlier. */
   const later = (ms) => {
-    if (!timer && queue.length) timer = setTimeout(send, ms);
+    if (!timer && !flying && queue.length) timer = setTimeout(send, ms);
+  };
+  const now = () => {
+    clearTimeout(timer);
+    timer = 0;
+    later(0);
   };
   const address = () => endpoint + (endpoint.includes("?") ? "&" : "?") + "key=" + encodeURIComponent(key);
   const forget = (batch) => {
@@ -104,29 +132,30 @@
 
   const send = async () => {
     timer = 0;
-    if (sending || !queue.length || !key) return;
-    sending = true;
+    if (flying || !queue.length || !key) return;
     const batch = queue.slice(0, MOST);
+    const body = JSON.stringify(batch);
+    flying = batch.length;
     let wait = 0;
     try {
       /* text/plain needs no preflight, so the end of a page costs no second request. */
       const answer = await fetch(address(), {
         method: "POST",
-        body: JSON.stringify(batch),
+        body,
         headers: { "content-type": "text/plain" },
-        keepalive: true,
+        keepalive: body.length < SMALL,
         credentials: "omit",
         referrerPolicy: "no-referrer",
       });
       if (answer.status === 429 || answer.status === 408 || answer.status >= 500) {
-        wait = Number(answer.headers.get("retry-after")) * 1000 || 1;
+        wait = Math.min(36e5, Number(answer.headers.get("retry-after")) * 1000 || 1);
       }
     } catch {
       wait = 1;
     }
-    sending = false;
+    flying = 0;
     if (wait) {
-      failures += 1;
+      failures = Math.min(7, failures + 1);
       later(Math.max(wait, Math.min(6e4, 500 * 2 ** failures) * (0.5 + Math.random() / 2)));
     } else {
       failures = 0;
@@ -137,10 +166,10 @@
 
   /* What cannot be told any more stays queued; the next page sends it again under the same ids. */
   const flush = () => {
-    if (!queue.length || !key || sending) return;
-    const batch = queue.slice(0, MOST);
-    const body = new Blob([JSON.stringify(batch)], { type: "text/plain" });
-    navigator.sendBeacon(address(), body);
+    const told = (batch) => navigator.sendBeacon(address(), new Blob([JSON.stringify(batch)], { type: "text/plain" }));
+    let count = key ? Math.min(MOST, queue.length - flying) : 0;
+    /* A browser refuses what is too large. */
+    while (count > 0 && !told(queue.slice(flying, flying + count))) count >>= 1;
   };
 
   const track = (type, product, more) => {
@@ -165,8 +194,8 @@
     queue.push(event);
     queue = queue.slice(-KEPT);
     save();
-    if (queue.length >= MOST) send();
-    else later(failures ? 500 * 2 ** failures : 100);
+    if (queue.length === MOST && !failures) now();
+    else later(100);
   };
 
   const each = (type) => (products, more) => [].concat(products).forEach((one) => track(type, one, more));
@@ -176,19 +205,15 @@
       later(0);
     },
     consent: (given) => {
-      consent = Boolean(given);
-      if (consent) start();
-      else {
-        queue = [];
-        memory = {};
-        try {
-          Object.keys(localStorage)
-            .filter((n) => n.startsWith("clickwatch."))
-            .forEach((n) => localStorage.removeItem(n));
-        } catch {
-          /* Nothing is stored then. */
-        }
+      if (given) {
+        consent = true;
+        start();
+        return;
       }
+      /* Its end is what the other tabs hear of. */
+      if (consent && !refuses) write(ANONYMOUS, "");
+      consent = false;
+      wipe();
     },
     identify: (id) => {
       user = id == null ? null : String(id);
@@ -229,7 +254,16 @@
   });
   addEventListener("pagehide", flush);
   document.addEventListener("visibilitychange", () => document.visibilityState === "hidden" && flush());
-  addEventListener("online", () => later(0));
+  addEventListener("online", now);
+  /* Consent was withdrawn in another tab, which may have been given it again: only what is ours is deleted. */
+  addEventListener("storage", (e) => {
+    if (e.key !== "clickwatch." + ANONYMOUS || e.newValue !== null) return;
+    consent = false;
+    drop();
+    save();
+    localStorage.removeItem("clickwatch.session");
+  });
+  if (refuses) wipe();
   window.clickwatch = api;
   if (document.readyState === "loading") document.addEventListener("DOMContentLoaded", start);
   else start();
