@@ -5,9 +5,17 @@ import uuid
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from time import time
 from typing import NamedTuple
+from urllib.request import urlopen
 
+import psutil
+import psycopg
 import pytest
+from clickwatch_events import Event, EventType
+from clickwatch_events.avro import EventEncoder
+from clickwatch_events.registry import Registry
+from clickwatch_events.schemas import ALERTS, EVENTS
 from clickwatch_kafka import KafkaConnection, Mechanism, Protocol, admin, missing_rights, producer, spark_options
 from clickwatch_kafka.acls import Topics, apply, streaming
 from clickwatch_kafka.settings.java import ALLOWED_URLS
@@ -87,6 +95,64 @@ def world(
         yield World(secured_kafka, topics, database_url, schema_registry_url, tmp_path, ui_port, service)
     finally:
         service.end(signal.SIGKILL)
+
+
+def flash_sale(world: World, product: str) -> None:
+    """Send enough views for an alert, and a message that is none."""
+    encode = EventEncoder(1, Registry(world.registry_url).register(EVENTS)[1]).encode
+    sender = producer(world.kafka.master())
+    for number in range(150):
+        event = Event(
+            str(uuid.uuid4()),
+            f"user_{number}",
+            product,
+            "laptops",
+            EventType.VIEW,
+            int(time() * 1000),
+            None,
+            None,
+            None,
+        )
+        sender.produce(world.topics.events, encode(event), event.user_id)
+    sender.produce(world.topics.events, b"no event")
+    assert sender.flush(60) == 0
+
+
+def has_alert(world: World, product: str) -> bool:
+    world.service.said()
+    with psycopg.connect(world.database_url) as connection:
+        query = "SELECT 1 FROM flash_sale_alerts WHERE product_id = %s"
+        return connection.execute(query, (product,)).fetchone() is not None
+
+
+def test_the_service_works_with_exactly_its_rights_and_shows_no_secret(world: World) -> None:
+    registry = Registry(world.registry_url)
+    registry.register(EVENTS)
+    registry.register(ALERTS)
+    world.service.start(RELEASED)
+    flash_sale(world, "product_1")
+
+    until(lambda: has_alert(world, "product_1"))
+    # A batch of the lake sends its dead letters in a transaction before it is completed.
+    until(lambda: '"dead_letters_sent": 1' in world.service.said())
+
+    secret = world.kafka.password("shop")
+    jvm = int((world.folder / "data" / "checkpoints" / "jvm.pid").read_text().partition(" ")[0])
+    pages = [page(world, one) for one in PAGES]
+    command_lines = [" ".join(one.cmdline()) for one in (psutil.Process(jvm), *psutil.Process(jvm).parents()[:2])]
+    event_log = [one.read_text(errors="replace") for one in (world.folder / "event-log").rglob("*") if one.is_file()]
+    # These are the right places to look for what must not be there.
+    assert all(pages)
+    assert any("SparkListenerEnvironmentUpdate" in one for one in event_log)
+    for text in (*pages, *command_lines, *event_log, world.service.said()):
+        assert secret not in text
+    data = (one for one in (world.folder / "data").rglob("*") if one.is_file())
+    assert not [one for one in data if secret.encode() in one.read_bytes()]
+
+
+def page(world: World, name: str) -> str:
+    with urlopen(f"http://127.0.0.1:{world.ui_port}/{name}", timeout=60) as answer:
+        return str(answer.read().decode(errors="replace"))
 
 
 def test_a_service_that_lacks_a_right_ends_with_one_line(world: World) -> None:
