@@ -47,7 +47,3 @@ Verdict = Accepted | Refused | Ignored
 
 class BadBody(Exception):
     """The request as a whole says nothing; the message says why."""
-
-
-class TooManyEvents(Exception):
-    """The request holds more events than one may."""

@@ -34,8 +34,3 @@ class Rates:
             return (events - bucket.tokens) / self._per_second
         bucket.tokens -= events
         return 0.0
-
-    def forget(self, known: Callable[[str], bool]) -> None:
-        """Drop the buckets of keys that are not known any more."""
-        for key in [one for one in self._buckets if not known(one)]:
-            del self._buckets[key]
