@@ -2,15 +2,17 @@
 
 import gzip
 import json
+import os
 import uuid
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import httpx2
 import pytest
 from clickwatch_collector.doors.judging import event_id_of
 from clickwatch_events.shop_event import ShopEvent, ShopEventType, Source
-from collector_program import PATIENCE_SECONDS, Collector
+from collector_program import PATIENCE_SECONDS, Collector, make_topics, running_collector
 
 
 def an_event(**changed: Any) -> dict[str, Any]:
@@ -237,3 +239,21 @@ def test_health_and_description_are_open(collector: Collector) -> None:
     assert (health.status_code, health.json()["ready"]) == (200, True)
     assert description.json()["openapi"] == "3.1.0"
     assert "/v1/events" in description.json()["paths"]
+
+
+def test_a_dead_letter_that_its_topic_does_not_take_goes_there_without_its_value(
+    kafka_bootstrap: str, registry_url: str, tmp_path: Path
+) -> None:
+    make_topics(kafka_bootstrap, "small", "small-dlq", max_message_bytes="50000")
+    with running_collector(kafka_bootstrap, registry_url, tmp_path, "small") as collector:
+        answer = collector.post("/v1/events", [an_event(product_id=os.urandom(300_000).hex()), an_event()])
+        health = collector.get("/health").json()
+
+        (letter,) = collector.dead_letters()
+        events = collector.events()
+
+    assert answer.json()["accepted"] == len(events) == 1
+    assert health["kafka"] == "up"
+    assert letter.value() is None
+    headers: dict[str, Any] = dict(letter.headers() or [])
+    assert headers["detail"].startswith(b"product_id: too_long; value of 600")

@@ -121,7 +121,7 @@ def test_a_damaged_position_sends_again_rather_than_losing(tmp_path: Path) -> No
         Message,
         st.text(),
         st.none() | st.binary(),
-        st.binary(),
+        st.none() | st.binary(),
         st.lists(st.tuples(st.text(), st.text())).map(tuple),
     )
 )

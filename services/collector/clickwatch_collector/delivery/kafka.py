@@ -45,26 +45,39 @@ class Sender:
     def send(self, messages: Sequence[Message], on_done: OnDone) -> None:
         """Hand messages over; `on_done` is called in another thread once the fate of each is known."""
         batch = _Batch(len(messages), on_done)
-        sender = self._producer
         for place, message in enumerate(messages):
-            try:
-                sender.produce(
-                    message.topic,
-                    message.value,
-                    message.key,
-                    headers=list(message.headers),
-                    on_delivery=partial(self._delivered, batch, place),
-                )
-            except (BufferError, KafkaException) as error:
-                self._note(str(error))
-                batch.settle(place, delivered=False)
+            self._produce(batch, place, message)
 
-    def _delivered(self, batch: "_Batch", place: int, error: KafkaError | None, _: Delivered) -> None:
-        if error is not None:
-            self._note(error.str())
-            if error.fatal():
-                self._has_failed.set()
-        batch.settle(place, delivered=error is None)
+    def _produce(self, batch: "_Batch", place: int, message: Message) -> None:
+        try:
+            self._producer.produce(
+                message.topic,
+                message.value,
+                message.key,
+                headers=list(message.headers),
+                on_delivery=partial(self._delivered, batch, place, message),
+            )
+        except BufferError as error:
+            self._note(str(error))
+            batch.settle(place, delivered=False)
+        except KafkaException as error:
+            self._failed(batch, place, message, error.args[0])
+
+    def _delivered(self, batch: "_Batch", place: int, message: Message, error: KafkaError | None, _: Delivered) -> None:
+        if error is None:
+            batch.settle(place, delivered=True)
+        else:
+            self._failed(batch, place, message, error)
+
+    def _failed(self, batch: "_Batch", place: int, message: Message, error: KafkaError) -> None:
+        if error.code() == KafkaError.MSG_SIZE_TOO_LARGE and message.headers and message.value is not None:
+            # Waiting would not help, and all that is behind it in the spool would wait too.
+            self._produce(batch, place, message.without_value())
+            return
+        self._note(error.str())
+        if error.fatal():
+            self._has_failed.set()
+        batch.settle(place, delivered=False)
 
     def flush(self, timeout_seconds: float) -> None:
         """Return once the fate of all messages is known, or after the timeout."""

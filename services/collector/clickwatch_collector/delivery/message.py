@@ -9,14 +9,20 @@ class Message(msgspec.Struct, frozen=True, array_like=True):
     Attributes:
         topic: where to.
         key: the record's key.
-        value: its value, as Kafka holds it.
+        value: its value, as Kafka holds it; None where it was too large for its topic.
         headers: names and texts, for dead letters.
     """
 
     topic: str
     key: bytes | None
-    value: bytes
+    value: bytes | None
     headers: tuple[tuple[str, str], ...] = ()
+
+    def without_value(self) -> "Message":
+        """Return a dead letter for a topic that does not take messages of this size; its headers say the rest."""
+        words = f"value of {len(self.value or b'')} bytes left out, larger than the topic takes"
+        headers = tuple((name, f"{text}; {words}" if name == "detail" else text) for name, text in self.headers)
+        return Message(self.topic, self.key, None, headers)
 
 
 _encoder = msgspec.msgpack.Encoder()
