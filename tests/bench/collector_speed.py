@@ -26,6 +26,7 @@ from clickwatch_events.registry import Registry
 from clickwatch_events.schemas import EVENTS
 from clickwatch_events.topics import create_topics
 from clickwatch_jars.java import find_java
+from clickwatch_kafka import KafkaConnection
 from clickwatch_servers import Command, Process, start_kafka, start_registry
 from clickwatch_servers.kafka import kafka_jars, wait_for_kafka
 from clickwatch_servers.ports import HOST, accepts_connections, free_port
@@ -149,7 +150,7 @@ def measure(folder: Path, seconds: float) -> None:
     started = [kafka, registry]
     try:
         wait_for_kafka(kafka, kafka_port)
-        create_topics(f"{HOST}:{kafka_port}")
+        create_topics(KafkaConnection(bootstrap_servers=f"{HOST}:{kafka_port}"))
         wait_for_registry(registry, registry_port)
         Registry(registry_url(registry_port)).register(EVENTS)
         environment = {

@@ -1,6 +1,7 @@
 """Requests to answers: keys, limits, doors, storing (RSGI)."""
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable, Sequence
 from time import perf_counter, time
 
@@ -185,8 +186,8 @@ class Application:
             await self._delivery.store(self._messages(verdicts, circumstances))
         except SpoolFull:
             return later(503, "Kafka is away and the spool is full: send it again", _RETRY_SECONDS)
-        for verdict in verdicts:
-            self._metrics.events.labels(name, key.shop, type(verdict).__name__.lower()).inc()
+        for kind, count in Counter(map(type, verdicts)).items():
+            self._metrics.events.labels(name, key.shop, kind.__name__.lower()).inc(count)
         return of_verdicts(verdicts, refused_status=400 if name == "segment" else 422)
 
     def _messages(self, verdicts: Sequence[Verdict], circumstances: Circumstances) -> list[Message]:
