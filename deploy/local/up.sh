@@ -8,6 +8,9 @@ esac
 case " $* " in
 *" --airflow "*) programs+=(services/batch/clickwatch_batch_dag:airflow) ;;
 esac
+case " $* " in
+*" --shop "*) programs+=(services/collector) ;;
+esac
 [ -z "${NOTIFIER_CHANNELS_FILE:-}" ] || programs+=(services/notifier)
 pants --no-dynamic-ui package "${programs[@]}" >&2
 exec "$root/dist/local.pex/__main__.py" "$@"

@@ -43,6 +43,8 @@ def main(
     dashboard_port: Annotated[int, typer.Option(envvar="DASHBOARD_PORT", min=1, max=65535)] = 8000,
     airflow: Annotated[bool, typer.Option("--airflow", help="With Airflow, which runs the batch layer's DAG.")] = False,
     airflow_port: Annotated[int, typer.Option(envvar="AIRFLOW_PORT", min=1, max=65535)] = 8081,
+    shop: Annotated[bool, typer.Option("--shop", help="With the collector and a demo shop to click in.")] = False,
+    shop_port: Annotated[int, typer.Option(envvar="COLLECTOR_PORT", min=1, max=65535)] = 8090,
     metrics: Annotated[bool, typer.Option("--metrics", help="With metrics of each service for Prometheus.")] = False,
     metrics_port: Annotated[
         int, typer.Option(envvar="METRICS_PORT", min=1, max=65533, help="The first of three, one for each service.")
@@ -67,6 +69,7 @@ def main(
         dashboard_port,
         airflow=airflow_port if airflow else None,
         metrics=metrics_port if metrics else None,
+        shop=shop_port if shop else None,
     )
     up.run(settings, places, ports, stop, rate, lasts, replicas)
 

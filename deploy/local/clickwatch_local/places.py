@@ -7,7 +7,7 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class Ports:
-    """Ports of 127.0.0.1 that clients use; None for Airflow's is a stack without it.
+    """Ports of 127.0.0.1 that clients use; None for Airflow's or the shop's is a stack without it.
 
     `metrics` is the first of those where streaming, dashboard and simulator serve metrics; None: they serve none.
     """
@@ -18,6 +18,7 @@ class Ports:
     dashboard: int
     airflow: int | None = None
     metrics: int | None = None
+    shop: int | None = None
 
     @property
     def metrics_of(self) -> dict[str, int]:
@@ -71,6 +72,11 @@ class DataDir:
     def pgpass(self) -> Path:
         """The same passwords as PGPASSFILE wants them."""
         return self.folder / "pgpass"
+
+    @property
+    def shop_key(self) -> Path:
+        """The demo shop's key, beside the hashes of all keys."""
+        return self.data / "collector" / "shop-key"
 
     @property
     def output(self) -> Path:

@@ -21,7 +21,7 @@ class Settings(ServiceSettings):
 
     Attributes:
         clickwatch_dist: folder of simulator.pex, streaming.pex, batch.pex, db-migrations.pex, dashboard.pex,
-            airflow.pex and notifier.pex; the last two only where they are started.
+            airflow.pex, notifier.pex and collector.pex; the last three only where they are started.
         notifier_channels_file: who is told of alerts; None starts no notifier.
         simulator_command: what to start instead of the simulator's program, for development;
             the same for the others.
@@ -36,6 +36,7 @@ class Settings(ServiceSettings):
     dashboard_command: CommandLine = ()
     airflow_command: CommandLine = ()
     notifier_command: CommandLine = ()
+    collector_command: CommandLine = ()
 
     @property
     def simulator(self) -> tuple[str, ...]:
@@ -71,6 +72,11 @@ class Settings(ServiceSettings):
     def notifier(self) -> tuple[str, ...]:
         """How the notifier is started."""
         return self.notifier_command or self._program("notifier")
+
+    @property
+    def collector(self) -> tuple[str, ...]:
+        """How the collector is started."""
+        return self.collector_command or self._program("collector")
 
     def _program(self, name: str) -> tuple[str, ...]:
         if self.clickwatch_dist is None:

@@ -45,6 +45,8 @@ class Stack:
         require_free(ports.dashboard, "the dashboard", "--dashboard-port (DASHBOARD_PORT)")
         if ports.airflow is not None:
             require_free(ports.airflow, "Airflow's page", "--airflow-port (AIRFLOW_PORT)")
+        if ports.shop is not None:
+            require_free(ports.shop, "the collector", "--shop-port (COLLECTOR_PORT)")
         for part, port in ports.metrics_of.items():
             require_free(port, f"metrics of {part}", "--metrics-port (METRICS_PORT), the first of three")
         self.settings = settings
@@ -154,6 +156,34 @@ class Stack:
         process = Process(Command("dashboard", (*self.settings.dashboard, "run"), log, environment))
         self._add(process)
         return process
+
+    @property
+    def shop(self) -> str:
+        """The demo shop's address."""
+        return f"http://{HOST}:{self.ports.shop}/shop"
+
+    def start_collector(self) -> Process:
+        """Start what takes events by HTTP, and serves the demo shop; it does not answer yet."""
+        environment = self._environment(READER) | {
+            "COLLECTOR_HOST": HOST,
+            "COLLECTOR_PORT": str(self.ports.shop),
+            "COLLECTOR_SHOP": "true",
+            "COLLECTOR_SHOP_KEY": self._shop_key(),
+        }
+        command = (*self.settings.collector, "run")
+        process = Process(Command("collector", command, self.places.log("collector"), environment))
+        self._add(process)
+        return process
+
+    def _shop_key(self) -> str:
+        """The key that stands in the demo shop's page; made once."""
+        file = self.places.shop_key
+        if not file.exists():
+            # Of any origin, because the page is asked for by several names of this machine.
+            made = self.job("shop-key", (*self.settings.collector, "add-key", "demo", "--origin=*"), READER)
+            made.require_success(60)
+            file.write_text(made.command.log_file.read_text("utf-8").split()[-1], "utf-8")
+        return file.read_text("utf-8")
 
     def start_notifier(self, channels_file: Path) -> None:
         """Start what tells people of alerts."""

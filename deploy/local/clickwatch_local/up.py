@@ -95,6 +95,10 @@ def _bring_up(stack: Stack, before: State | None, rate: float | None, replicas: 
     yield f"simulator        events since {start:%H:%M:%S} UTC, a flash sale of {FLASH_SALE}"
     dashboard.wait_until(lambda: accepts_connections(stack.ports.dashboard), 60)
     yield f"dashboard        {stack.dashboard}"
+    if stack.ports.shop is not None:
+        collector, port = stack.start_collector(), stack.ports.shop
+        collector.wait_until(lambda: accepts_connections(port), 60)
+        yield f"shop             {stack.shop}"
     channels = stack.settings.notifier_channels_file
     if channels is not None:
         stack.start_notifier(channels)

@@ -37,7 +37,8 @@ class Up:
     def __init__(self, folder: Path, *options: str, environment: Mapping[str, str] | None = None) -> None:
         self.places = DataDir(folder / "var")
         self.output = folder / "up.txt"
-        options_of_ports = ("--kafka-port", "--registry-port", "--postgres-port", "--dashboard-port", "--airflow-port")
+        services = ("kafka", "registry", "postgres", "dashboard", "airflow", "shop")
+        options_of_ports = [f"--{service}-port" for service in services]
         self.ports = [free_port() for _ in options_of_ports]
         named = [f"{option}={port}" for option, port in zip(options_of_ports, self.ports, strict=True)]
         self.metrics_ports = three_free_ports()

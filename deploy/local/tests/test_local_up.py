@@ -20,7 +20,7 @@ from tenacity import Retrying, retry_if_result, stop_after_delay, wait_fixed
 
 @pytest.fixture
 def started(tmp_path: Path) -> Iterator[Up]:
-    up = Up(tmp_path, "--rate=20")
+    up = Up(tmp_path, "--rate=20", "--shop")
     yield up
     up.process.kill()
     up.process.wait()
@@ -99,6 +99,9 @@ def test_it_shows_alerts_yesterday_airflow_and_metrics_and_leaves_nothing_after_
 
 def test_a_part_that_dies_stops_everything_and_is_named_with_the_end_of_its_log(started: Up) -> None:
     started.wait_for("everything is up")
+    shop = f"http://{HOST}:{started.ports[5]}/shop"
+    assert f"shop             {shop}" in started.said
+    assert "clickwatch demo shop" in httpx2.get(shop, timeout=60).text
     simulator = next(part for part in started.state.parts if part.name == "simulator")
 
     os.kill(simulator.pid, signal.SIGKILL)
