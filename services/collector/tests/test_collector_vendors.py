@@ -270,6 +270,7 @@ def test_a_page_may_send_where_its_origin_is_among_the_keys(collector: Collector
     assert (refused.status_code, taken.status_code) == (403, 200)
     assert "access-control-allow-origin" not in refused.headers
     assert taken.headers["access-control-allow-origin"] == "https://shoes.example"
+    assert taken.headers["access-control-expose-headers"] == "retry-after"
     (stored,) = of_user(collector, event["anonymous_id"])
     assert (stored.source, stored.is_bot) == (Source.TRACKER, False)
 

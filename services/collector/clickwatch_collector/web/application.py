@@ -228,7 +228,12 @@ def _allowing(origin: str | None, answer: Answer, method: str) -> list[tuple[str
         return []
     if answer.status == 403:
         return [("vary", "origin")]
-    return [("access-control-allow-origin", origin), ("vary", "origin")]
+    # The tracker waits as long as an answer asks for, where the page may read that.
+    return [
+        ("access-control-allow-origin", origin),
+        ("access-control-expose-headers", "retry-after"),
+        ("vary", "origin"),
+    ]
 
 
 def _nothing_here(scope: Scope) -> Answer:
