@@ -1,9 +1,10 @@
 """A version of the events' schema that no release has: one optional field more, and one event type more."""
 
 import json
+from typing import Any
 
 from clickwatch_events import Event, frame
-from clickwatch_events.avro import EventEncoder
+from clickwatch_events.avro import EventEncoder, reader_text
 from clickwatch_events.schemas import EVENTS, schema_text
 
 _UNFRAMED = 5
@@ -12,17 +13,27 @@ _WISH = 4
 
 
 def later_schema() -> str:
-    """Return version 3: version 2, field `channel`, event type `wish`."""
-    schema = json.loads(schema_text(EVENTS, 2))
-    for field in schema["fields"]:
-        if field["name"] == "event_type":
-            field["type"]["symbols"].append("wish")
+    """Return version 2 with field `channel` and event type `wish`."""
+    schema = _with_wish(schema_text(EVENTS, 2))
     schema["fields"].append({"name": "channel", "type": ["null", "string"], "default": None, "doc": "app or web"})
     return json.dumps(schema)
 
 
+def later_reader() -> str:
+    """Return the reader schema of a release that knows event type `wish`."""
+    return json.dumps(_with_wish(reader_text()))
+
+
+def _with_wish(text: str) -> dict[str, Any]:
+    schema: dict[str, Any] = json.loads(text)
+    for field in schema["fields"]:
+        if field["name"] == "event_type":
+            field["type"]["symbols"].append("wish")
+    return schema
+
+
 class LaterEncoder:
-    """Turns events into messages of version 3."""
+    """Turns events into messages of that version."""
 
     def __init__(self, schema_id: int) -> None:
         """Frame with `schema_id`."""

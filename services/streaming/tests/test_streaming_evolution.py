@@ -35,12 +35,11 @@ NEVER_REGISTERED = 77_777
 LATER_READER = f"""
 from clickwatch_streaming.events import decode
 from streaming_process import PATIENCE_SECONDS, RELEASED, RegistryServer, Service, until
-from streaming_later_schema import later_schema
-released = decode.schema_text
-decode.schema_text = lambda name, version: later_schema() if name == decode.EVENTS else released(name, version)
+from streaming_later_schema import later_reader
+decode.reader_text = later_reader
 {RELEASED}
 """
-"""A release that reads events as version 3."""
+"""A release that knows event type `wish`."""
 
 
 class Sent(NamedTuple):
