@@ -1,7 +1,6 @@
 """The tracker in Chromium, on pages of a shop that is another origin than the collector."""
 
 import gzip
-import shutil
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -16,17 +15,9 @@ from clickwatch_collector.keys import add_key
 from clickwatch_events.shop_event import ShopEvent, ShopEventType, Source
 from clickwatch_servers.ports import HOST, free_port
 from collector_program import PATIENCE_SECONDS, Collector, make_topics, running_collector
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page
+from tracker_browser import running_chromium
 
-# As root without a sandbox, and without the talk to its makers.
-_CHROMIUM = (
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-)
 _POLICY = "default-src 'none'; script-src {collector}; connect-src {collector} {other}; base-uri 'none'"
 _PRODUCT = """
 <article data-clickwatch-view data-product-id="{user}-1" data-product-category="boots"
@@ -54,12 +45,8 @@ class Shop:
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     """Debian's Chromium."""
-    program = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    assert program, "no Chromium on this machine: apt-get install chromium (.ci/run does)"
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=program, chromium_sandbox=False, args=list(_CHROMIUM))
+    with running_chromium() as browser:
         yield browser
-        browser.close()
 
 
 @pytest.fixture

@@ -1,35 +1,22 @@
 """The tracker in Chromium against a collector that refuses, fails, waits or is not there."""
 
-import shutil
 from collections.abc import Callable, Iterator
 from time import monotonic, sleep
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page
+from tracker_browser import running_chromium
 from tracker_pages import KEY, NO_ANSWER, Pages, running_pages
 
 PATIENCE_SECONDS = 120.0
-# As root without a sandbox, and without the talk to its makers.
-_CHROMIUM = (
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-)
 _HOUR = 3600
 
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     """Debian's Chromium."""
-    program = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    assert program, "no Chromium on this machine: apt-get install chromium (.ci/run does)"
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=program, chromium_sandbox=False, args=list(_CHROMIUM))
+    with running_chromium() as browser:
         yield browser
-        browser.close()
 
 
 @pytest.fixture
