@@ -52,6 +52,32 @@ def test_another_start_goes_on_where_the_last_mark_is(tmp_path: Path) -> None:
     assert all_of(again) == [b"%d" % number for number in range(8, 20)]
 
 
+def test_a_disk_that_takes_no_position_holds_nothing_up_and_loses_nothing(tmp_path: Path) -> None:
+    spool = Spool(tmp_path, 10**6, segment_bytes=50)
+    sent = [b"%d" % number for number in range(20)]
+    spool.append(sent)
+    for one in (b"20", b"21", b"22"):
+        spool.append([one])
+    some, position = spool.unread(8)
+    spool.mark(position)
+    # A folder in its place is refused as a full disk is.
+    (tmp_path / "position.unfinished").mkdir()
+
+    rest = all_of(spool, most=30)
+
+    assert some + rest == [*sent, b"20", b"21", b"22"]
+    assert spool.size_bytes == 0
+    again = reopened(spool, segment_bytes=50)
+    # The place of before stands in the file, and its segment is gone: what is left is sent again, and what is new.
+    again.append([b"new"])
+    assert all_of(again)[-1] == b"new"
+    (tmp_path / "position.unfinished").rmdir()
+    spool = again
+    spool.append([b"newer"])
+    assert all_of(spool) == [b"newer"]
+    assert all_of(reopened(spool)) == []
+
+
 @pytest.mark.parametrize("cut", range(1, 20))
 def test_a_frame_that_a_kill_cut_short_is_cut_off_and_the_rest_kept(tmp_path: Path, cut: int) -> None:
     spool = Spool(tmp_path, 10**6)

@@ -89,9 +89,11 @@ class Spool:
     def _stored_position(self, numbers: list[int]) -> Position:
         try:
             stored = json.loads((self._folder / "position").read_text("utf-8"))
-            return Position(int(stored["segment"]), int(stored["offset"]))
+            position = Position(int(stored["segment"]), int(stored["offset"]))
         except (FileNotFoundError, ValueError, KeyError, TypeError):
             return Position(min(numbers, default=1), 0)
+        # Segments may be gone whose end could not be kept.
+        return max(position, Position(min(numbers, default=position.segment), 0))
 
     def _sound_bytes(self, number: int) -> int:
         """Return where the last whole frame ends, and cut off what follows."""
@@ -202,14 +204,14 @@ class Spool:
         return offset
 
     def mark(self, position: Position) -> None:
-        """Remember that Kafka has everything before a position, and delete what is not needed any more."""
-        draft = self._folder / "position.unfinished"
-        with draft.open("w", encoding="utf-8") as file:
-            json.dump(position._asdict(), file)
-            file.flush()
-            os.fsync(file.fileno())
-        draft.replace(self._folder / "position")
-        os.fsync(self._folder_fd)
+        """Remember that Kafka has everything before a position, and delete what is not needed any more.
+
+        Where the disk does not take the position, this goes on without: a kill then lets messages be sent again.
+        """
+        try:
+            self._keep(position)
+        except OSError as error:
+            log.warning("spool_position_not_kept", reason=error.strerror)
         with self._lock:
             self._read = position
             for number in [one for one in self._sizes if one < position.segment]:
@@ -217,6 +219,15 @@ class Spool:
                 del self._sizes[number]
             if not self._has_more():
                 self._has_unread.clear()
+
+    def _keep(self, position: Position) -> None:
+        draft = self._folder / "position.unfinished"
+        with draft.open("w", encoding="utf-8") as file:
+            json.dump(position._asdict(), file)
+            file.flush()
+            os.fsync(file.fileno())
+        draft.replace(self._folder / "position")
+        os.fsync(self._folder_fd)
 
     def close(self) -> None:
         """Leave the folder to another process."""
